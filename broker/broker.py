@@ -1,0 +1,221 @@
+"""The broker: from a configuration to listeners that serve it.
+
+    with Broker("listener 0\\nallow_anonymous true") as broker:
+        connect_to(broker.ports[0])
+
+Threads: made, started and stopped by whoever owns it; each listener and the housekeeping have a
+thread of their own in between. Several brokers in one process do not know of each other.
+"""
+
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from broker.authentication.methods import Methods
+from broker.behaviours import Behaviours
+from broker.clock import Clock
+from broker.config import ConfigError, Configuration, ListenerConfiguration
+from broker.context import Context
+from broker.handlers.table import build
+from broker.housekeeping import Housekeeping
+from broker.layers.tls import TlsConfigError, TlsLayer, TlsOptions, server_context
+from broker.listeners.tcp import TcpListener, bind
+from broker.message import NEVER
+from broker.pki import ensure_test_pki
+from broker.settings import Settings
+from broker.statistics import Statistics, total
+from broker.sys_topics import SysTopics
+from broker.version import VERSION
+
+RETAINED_SWEEP_S = 60.0  # how often expired retained messages are looked for
+JOIN_S = 3.0
+FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+class Broker:
+    """One broker.
+
+    Args:
+        configuration: read already, or text in its dialect, or None for the default one.
+        clock:         for tests that move time.
+
+    Raises:
+        ConfigError, BehaviourError: what the operator got wrong.
+    """
+
+    def __init__(
+        self, configuration: Configuration | str | None = None, clock: Clock | None = None
+    ) -> None:
+        if configuration is None:
+            configuration = Configuration.default()
+        elif isinstance(configuration, str):
+            configuration = Configuration.parse(configuration)
+        self.configuration = configuration
+        self.clock = clock or Clock()
+        self.context = make_context(configuration)
+        self._listeners: list[TcpListener] = []
+        self._housekeeping = Housekeeping(self.clock)
+        self._handlers = build()
+
+    def start(self) -> None:
+        """Open every listener, then serve.
+
+        Raises:
+            ListenerError: a port that cannot be opened; then none is.
+            ConfigError:   certificate files that cannot be used.
+            PkiError:      the test PKI cannot be made.
+        """
+        folder = self.configuration["test_pki_dir"]
+        if folder is not None:
+            ensure_test_pki(Path(folder), datetime.fromtimestamp(self.clock.wall(), UTC))
+        try:
+            for listener in self.configuration.listeners:
+                self._listeners.append(self._open(listener))
+        except BaseException:
+            for opened in self._listeners:
+                opened.close()
+            self._listeners = []
+            raise
+        self._start_housekeeping()
+        for opened in self._listeners:
+            opened.start()
+
+    def _open(self, listener: ListenerConfiguration) -> TcpListener:
+        tls = None
+        if listener.has_tls:
+            context = tls_context(listener, self.configuration["keylog"])
+
+            def tls() -> TlsLayer:
+                return TlsLayer(context)
+
+        sockets = bind(listener.address, listener.port, FAMILIES[listener["socket_domain"]])
+        return TcpListener(
+            self.context,
+            Settings.of(listener, sockets[0].getsockname()[1]),
+            self._handlers,
+            self.clock,
+            sockets,
+            tls,
+            listener["max_connections"],
+            listener["set_tcp_nodelay"],
+            tuple(listener["websockets_origin"]),
+        )
+
+    def _start_housekeeping(self) -> None:
+        housekeeping = self._housekeeping
+        interval_s = self.configuration["sys_interval"]
+        if interval_s:
+            sys_topics = SysTopics(self.context, housekeeping, self.statistics, VERSION, interval_s)
+            sys_topics.publish(housekeeping.now)
+        self._sweep(housekeeping.now)
+        housekeeping.start()
+
+    def _sweep(self, now: float) -> None:
+        self.context.retained.drop_expired(now)
+        self._housekeeping.timers.at(now + RETAINED_SWEEP_S, self._sweep)
+
+    def stop(self) -> None:
+        """Accept no more, tell every client, send what is due, and end. Nothing if it never
+        started."""
+        for listener in self._listeners:
+            listener.begin_stop()
+        for listener in self._listeners:
+            listener.join(JOIN_S)
+        self._housekeeping.stop(JOIN_S)
+        self._listeners = []
+
+    def __enter__(self) -> "Broker":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def nudge(self) -> None:
+        """Have every thread look at the clock: it was moved."""
+        for listener in self._listeners:
+            listener.loop.nudge()
+        self._housekeeping.nudge()
+
+    def statistics(self) -> Statistics:
+        """What all threads have counted."""
+        workers = [listener.loop.statistics for listener in self._listeners]
+        return total([*workers, self._housekeeping.statistics])
+
+    @property
+    def ports(self) -> list[int]:
+        """The port of each listener, in the order of the configuration."""
+        return [listener.port for listener in self._listeners]
+
+    @property
+    def ready(self) -> dict[str, Any]:
+        """Where everything is, for `--ready-file`."""
+        folder = self.configuration["test_pki_dir"]
+        return {
+            "broker": f"touchstone {VERSION}",
+            "pid": os.getpid(),
+            "listeners": [
+                {
+                    "port": listener.port,
+                    "addresses": listener.addresses,
+                    "tls": listener.tls,
+                    "protocols": ["mqtts", "wss"] if listener.tls else ["mqtt", "ws"],
+                }
+                for listener in self._listeners
+            ],
+            "test_pki_dir": folder,
+        }
+
+
+def make_context(configuration: Configuration) -> Context:
+    """What all connections share, as configured."""
+    try:
+        methods = Methods(
+            configuration["auth_method"],
+            dict(configuration["auth_user"]),
+            configuration["auth_challenge"],
+        )
+    except ValueError as error:
+        raise ConfigError(f"auth_user: {error}") from None
+    return Context(
+        methods,
+        Behaviours.of(configuration["behaviour"]),
+        configuration["overlapping_single"],
+        configuration["max_queued_messages"],
+        configuration["queue_qos0_messages"],
+        configuration["upgrade_outgoing_qos"],
+        configuration["retain_expiry_interval"] or NEVER,
+    )
+
+
+def tls_context(listener: ListenerConfiguration, keylog: str | None) -> Any:
+    """The TLS context of a listener.
+
+    Raises:
+        ConfigError: files or values that cannot be used.
+    """
+    options = TlsOptions(
+        listener["certfile"] or "",
+        listener["keyfile"] or "",
+        listener["cafile"] or "",
+        listener["capath"] or "",
+        listener["crlfile"] or "",
+        listener["require_certificate"],
+        listener["ciphers"] or "",
+        listener["ciphers_tls1.3"] or "",
+        listener["tls_version"] or "",
+        listener["allow_non_sni_connections"],
+        keylog or "",
+    )
+    try:
+        return server_context(options)
+    except TlsConfigError as error:
+        raise ConfigError(f"{listener.line}: {error}") from None

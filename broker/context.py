@@ -1,0 +1,40 @@
+"""What all connections of one broker share.
+
+Threads: built before the listeners start; what is in it guards itself.
+"""
+
+from dataclasses import dataclass, field
+
+from broker.authentication.methods import Methods
+from broker.behaviours import Behaviours
+from broker.lifetime import Lifetime
+from broker.message import NEVER
+from broker.router import Router
+from broker.session.registry import SessionRegistry
+from broker.topics.retained import RetainedStore
+from broker.topics.tree import SubscriptionTree
+
+
+@dataclass(slots=True)
+class Context:
+    """The shared half of the broker; see docs/architecture.md for who locks what."""
+
+    methods: Methods
+    behaviours: Behaviours = field(default_factory=Behaviours)
+    overlapping_single: bool = True
+    max_queued_messages: int = 1000
+    queue_qos0_messages: bool = False
+    upgrade_outgoing_qos: bool = False
+    retain_expiry_s: float = NEVER
+    tree: SubscriptionTree = field(init=False)
+    retained: RetainedStore = field(init=False)
+    registry: SessionRegistry = field(init=False)
+    router: Router = field(init=False)
+    lifetime: Lifetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tree = SubscriptionTree(self.overlapping_single)
+        self.retained = RetainedStore(self.retain_expiry_s)
+        self.registry = SessionRegistry(self.max_queued_messages, self.queue_qos0_messages)
+        self.router = Router(self.tree, self.retained, self.upgrade_outgoing_qos)
+        self.lifetime = Lifetime(self.registry, self.router)

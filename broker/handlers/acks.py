@@ -1,0 +1,76 @@
+"""PUBACK, PUBREC, PUBREL and PUBCOMP from a client (5.0 and 3.1.1, sections 3.4 to 3.7)."""
+
+import logging
+
+from broker.connection import Connection
+from broker.session.states import GOT_PUBACK, GOT_PUBCOMP
+from formats.mqtt.acks import (
+    Pubcomp,
+    Pubrel,
+    decode_puback,
+    decode_pubcomp,
+    decode_pubrec,
+    decode_pubrel,
+)
+
+log = logging.getLogger("touchstone")
+
+PACKET_IDENTIFIER_NOT_FOUND = 0x92
+
+
+def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """The client has a QoS 1 message (4.3.2)."""
+    puback = decode_puback(flags, data, pos, end, connection.version)
+    session = connection.session
+    # [MQTT5-4.4.0-2] [MQTT5-4.8.2-6] with whatever reason code, the message is done with
+    if session is not None and not session.acknowledged(puback.packet_id, GOT_PUBACK):
+        _unexpected(connection, "PUBACK", puback.packet_id)
+
+
+def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """The client has a QoS 2 message; or refuses it, which ends it (4.3.3)."""
+    pubrec = decode_pubrec(flags, data, pos, end, connection.version)
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
+    packet_id = pubrec.packet_id
+    if session.recorded(packet_id, pubrec.reason):
+        connection.send_pubrel(packet_id)  # [MQTT5-4.3.3-4] [MQTT3-4.3.3-1]
+    elif pubrec.reason < 0x80:
+        _unexpected(connection, "PUBREC", packet_id)
+        if connection.version == 5:
+            connection.send(Pubrel(packet_id, PACKET_IDENTIFIER_NOT_FOUND))
+        else:
+            connection.send_pubrel(packet_id)
+
+
+def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """The client releases a QoS 2 message that it published: its packet id is free again
+    (4.3.3)."""
+    pubrel = decode_pubrel(flags, data, pos, end, connection.version)
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
+    packet_id = pubrel.packet_id
+    topic = session.received.pop(packet_id, None)  # [MQTT5-4.3.3-12]
+    connection.unanswered = max(0, connection.unanswered - 1) if topic else connection.unanswered
+    if topic is not None:
+        for behaviour in connection.context.behaviours.before_pubcomp:
+            pubcomp = behaviour(topic, pubrel) if connection.version == 5 else None
+            if pubcomp is not None:
+                connection.send(pubcomp)
+                return
+    if topic is None and connection.version == 5:
+        connection.send(Pubcomp(packet_id, PACKET_IDENTIFIER_NOT_FOUND))
+    else:  # [MQTT5-4.3.3-11] [MQTT3-4.3.3-2]
+        connection.write(b"\x70\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
+
+
+def handle_pubcomp(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """A QoS 2 message is complete (4.3.3)."""
+    pubcomp = decode_pubcomp(flags, data, pos, end, connection.version)
+    session = connection.session
+    if session is not None and not session.acknowledged(pubcomp.packet_id, GOT_PUBCOMP):
+        _unexpected(connection, "PUBCOMP", pubcomp.packet_id)
+
+
+def _unexpected(connection: Connection, packet: str, packet_id: int) -> None:
+    log.warning("%s: %s for packet id %d, which awaits none", connection.name, packet, packet_id)

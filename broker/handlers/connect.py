@@ -1,0 +1,353 @@
+"""CONNECT: from the packet to a session and a CONNACK (5.0 and 3.1.1, section 3.1.4).
+
+The steps are check, authenticate, claim, open. Authentication may take further packets (AUTH), a
+claim may take a turn through another listener's thread; meanwhile the connection handles nothing
+else.
+
+Threads: the connection's worker, but for `release_session`, which the owner of the session runs.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+
+from broker.access import NOT_AUTHORIZED, SUCCESS, Client
+from broker.authentication.method import Continue, Failure, Step
+from broker.authentication.method import Success as Authenticated
+from broker.connection import Connection, Handlers
+from broker.session.session import Session
+from broker.settings import expiry_from_wire, expiry_to_wire
+from broker.topics.aliases import ReceivedAliases, SentAliases
+from broker.worker import Worker
+from formats.mqtt.connect import Connack, Connect, decode_connect
+from formats.mqtt.control import Auth
+from formats.mqtt.properties import (
+    ASSIGNED_CLIENT_IDENTIFIER,
+    AUTHENTICATION_DATA,
+    AUTHENTICATION_METHOD,
+    MAXIMUM_PACKET_SIZE,
+    PAYLOAD_FORMAT_INDICATOR,
+    RECEIVE_MAXIMUM,
+    REQUEST_PROBLEM_INFORMATION,
+    REQUEST_RESPONSE_INFORMATION,
+    RESPONSE_INFORMATION,
+    SERVER_KEEP_ALIVE,
+    SESSION_EXPIRY_INTERVAL,
+    TOPIC_ALIAS_MAXIMUM,
+    Properties,
+)
+
+log = logging.getLogger("touchstone")
+
+UNSUPPORTED_PROTOCOL_VERSION = 0x84
+CLIENT_IDENTIFIER_NOT_VALID = 0x85
+BAD_AUTHENTICATION_METHOD = 0x8C
+SESSION_TAKEN_OVER = 0x8E
+TOPIC_NAME_INVALID = 0x90
+PAYLOAD_FORMAT_INVALID = 0x99
+RETAIN_NOT_SUPPORTED = 0x9A
+QOS_NOT_SUPPORTED = 0x9B
+CONTINUE_AUTHENTICATION = 0x18
+MAXIMUM_CLIENT_ID_3_1 = 23  # characters (3.1, section 3.1)
+
+
+class ConnectHandler:
+    """CONNECT as the first packet; knows which handlers a connection has afterwards."""
+
+    def __init__(self, authenticating: Handlers, connected: Handlers) -> None:
+        self.authenticating = authenticating
+        self.connected = connected
+
+    def handle(self, connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+        """Check the packet and begin (3.1.4)."""
+        # A 5.0 client learns from a CONNACK what is wrong with a CONNECT that cannot be decoded.
+        connection.version = version_of(data, pos, end)
+        connect = decode_connect(flags, data, pos, end)  # [MQTT5-3.1.4-1] [MQTT3-3.1.4-1]
+        connection.version = connect.version
+        connection.connect = connect
+        properties = connect.properties or {}
+        connection.maximum_out = properties.get(MAXIMUM_PACKET_SIZE, connection.maximum_out)
+        connection.problem_information = bool(properties.get(REQUEST_PROBLEM_INFORMATION, 1))
+        refusal = self._check(connection, connect)
+        if refusal is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
+            connection.refuse(*refusal)
+            return
+        connection.client_id = connect.client_id or self._assign(connection)
+        user_name, password = connect.user_name, connect.password
+        identity = connection.tls_identity
+        connection.client = Client(
+            connection.client_id,
+            identity if identity is not None else user_name,
+            password,
+            connection.address.rpartition(":")[0],
+            connection.settings.port,
+            identity,
+            "",
+            connect.version,
+        )
+        name = properties.get(AUTHENTICATION_METHOD)
+        if name is None:
+            self._admit(connection, None)
+            return
+        method = connection.context.methods.create(name)
+        if method is None:  # [MQTT5-4.12.0-1]
+            connection.refuse(BAD_AUTHENTICATION_METHOD, f"authentication method {name!r}")
+            return
+        connection.method = method
+        connection.authentication_method = name
+        self._continue(connection, method.start(properties.get(AUTHENTICATION_DATA)))
+
+    def proceed(self, connection: Connection, data: bytes | None) -> None:
+        """An AUTH packet came before the CONNACK (4.12)."""
+        assert connection.method is not None  # these handlers are in force only with a method
+        self._continue(connection, connection.method.proceed(data))
+
+    def _continue(self, connection: Connection, step: Step) -> None:
+        if isinstance(step, Continue):
+            connection.handlers = self.authenticating
+            connection.send(
+                Auth(CONTINUE_AUTHENTICATION, auth_properties(connection, step.data))
+            )  # [MQTT5-4.12.0-2]
+        elif isinstance(step, Failure):
+            connection.refuse(step.reason, step.words)  # [MQTT5-4.12.0-4]
+        else:
+            self._admit(connection, step)
+
+    def _check(self, connection: Connection, connect: Connect) -> tuple[int, str] | None:
+        """Reason code and words of a refusal; None when there is nothing against the CONNECT."""
+        settings = connection.settings
+        if connect.version not in settings.versions:
+            return (
+                UNSUPPORTED_PROTOCOL_VERSION,
+                f"protocol level {connect.version} is not served here",
+            )
+        if connect.version == 3 and not 0 < len(connect.client_id) <= MAXIMUM_CLIENT_ID_3_1:
+            return (
+                CLIENT_IDENTIFIER_NOT_VALID,
+                f"client id of {len(connect.client_id)} characters, 3.1 has 1 to 23",
+            )
+        if not connect.client_id:
+            if connect.version == 4 and not connect.clean_start:  # [MQTT3-3.1.3-8]
+                return CLIENT_IDENTIFIER_NOT_VALID, "no client id, and CleanSession 0"
+            if not settings.allow_zero_length_client_id:  # [MQTT5-3.1.3-8] [MQTT3-3.1.3-9]
+                return CLIENT_IDENTIFIER_NOT_VALID, "no client id"
+        will = connect.will
+        if will is not None:
+            if will.qos > settings.maximum_qos:  # [MQTT5-3.2.2-12]
+                return QOS_NOT_SUPPORTED, f"Will QoS {will.qos}, maximum {settings.maximum_qos}"
+            if will.retain and not settings.retain_available:  # [MQTT5-3.2.2-13]
+                return RETAIN_NOT_SUPPORTED, "Will Retain 1"
+            if will.topic.startswith("$"):
+                return TOPIC_NAME_INVALID, f"Will Topic {will.topic!r} is the server's"
+            if (will.properties or {}).get(PAYLOAD_FORMAT_INDICATOR) and not is_utf8(will.payload):
+                return (
+                    PAYLOAD_FORMAT_INVALID,
+                    "Will Payload is not UTF-8, Payload Format Indicator 1",
+                )
+        return None
+
+    def _assign(self, connection: Connection) -> str:
+        """A client id that nobody has [MQTT5-3.1.3-6] [MQTT5-3.2.2-16] [MQTT3-3.1.3-6]."""
+        while True:
+            client_id = connection.settings.auto_id_prefix + secrets.token_hex(11)
+            if client_id not in connection.context.registry:
+                return client_id
+
+    def _admit(self, connection: Connection, authenticated: Authenticated | None) -> None:
+        """Ask access control, then for the session."""
+        client, connect = connection.client, connection.connect
+        assert client is not None
+        assert connect is not None
+        if authenticated is not None:
+            client.authenticated_by = connection.authentication_method
+            if authenticated.user_name is not None:
+                client.user_name = authenticated.user_name
+        access = connection.settings.access
+        reason = access.connect(client)
+        will = connect.will
+        if (
+            reason == SUCCESS
+            and will is not None
+            and access.checks_publish
+            and not access.publish(client, will.topic, will.qos, will.retain)
+        ):
+            reason = NOT_AUTHORIZED
+        if reason != SUCCESS:
+            connection.refuse(reason, f"user name {client.user_name!r}")
+            return
+        self._claim(connection, authenticated)
+
+    # The session.
+
+    def _claim(self, connection: Connection, authenticated: Authenticated | None) -> None:
+        """Get hold of the client id's session, here or from the worker that has it.
+
+        A session held elsewhere comes by way of two posts: to its owner, which lets it go, and
+        back. The owner may have ended it meanwhile, or given it to somebody else: then this starts
+        again.
+        """
+        worker = connection.worker
+        session, created = connection.context.registry.find_or_create(connection.client_id, worker)
+        owner = session.worker
+        if owner is worker:
+            self._open(connection, session, created, authenticated)
+            return
+        if not connection.held:
+            connection.hold()
+
+        def claim_again() -> None:
+            if not connection.ended:
+                self._claim(connection, authenticated)
+
+        owner.post(lambda: self._let_go(connection, session, owner, claim_again))
+
+    def _let_go(
+        self,
+        connection: Connection,
+        session: Session,
+        owner: Worker,
+        claim_again: Callable[[], None],
+    ) -> None:
+        """On the owner's thread: end the old connection and hand the session to the new one's
+        worker."""
+        if session.worker is owner and not session.ended:
+            take_over(session)
+            if not session.ended:
+                session.worker = connection.worker
+                connection.worker.post(
+                    lambda: connection.context.lifetime.adopt(session, connection.worker)
+                )
+        connection.worker.post(claim_again)
+
+    def _open(
+        self,
+        connection: Connection,
+        session: Session,
+        created: bool,
+        authenticated: Authenticated | None,
+    ) -> None:
+        """Clean Start or resume [MQTT5-3.1.4-4], then CONNACK [MQTT5-3.1.4-5] [MQTT3-3.1.4-4]."""
+        context, connect, worker = connection.context, connection.connect, connection.worker
+        assert connect is not None
+        take_over(session)
+        present = not created
+        if session.ended:  # the takeover was its end
+            session, _ = context.registry.find_or_create(connection.client_id, worker)
+            present = False
+        elif connect.clean_start and not created:  # [MQTT5-3.1.2-4] [MQTT3-3.1.2-6]
+            fresh = context.registry.make(connection.client_id, worker)
+            context.registry.replace(session, fresh)
+            context.lifetime.end(session, worker)
+            session, present = fresh, False
+        # [MQTT5-3.1.2-5] [MQTT5-3.1.2-6] [MQTT3-3.1.2-4] otherwise the session goes on, or is new
+        connection.session = session
+        session.will = connect.will  # [MQTT5-3.1.2-7] [MQTT3-3.1.2-8]
+        session.expiry_interval_s = self._expiry(connection, connect)
+        session.attach(connection, connect.version, self._send_quota(connection, connect))
+        connection.connected = True
+        connection.handlers = self.connected
+        worker.statistics.connections += 1
+        # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before
+        connection.send(
+            Connack(present, 0, self._connack_properties(connection, connect, authenticated))
+        )  # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
+        connection.connect = connection.method = None
+        if connection.settings.connection_messages:
+            log.info(
+                "%s: connected, MQTT %s, %s, session %s",
+                connection.name,
+                {3: "3.1", 4: "3.1.1", 5: "5.0"}[connect.version],
+                connection.transport_name,
+                "present" if present else "new",
+            )
+        session.resume()
+        if connection.held:
+            connection.release()
+
+    def _expiry(self, connection: Connection, connect: Connect) -> float:
+        """Seconds that the session outlives its connection (3.1.2.11.2; 3.1.1: CleanSession)."""
+        settings = connection.settings
+        if connect.version != 5:  # [MQTT3-3.1.2-4] [MQTT3-3.1.2-5] [MQTT3-3.1.2-6]
+            return 0.0 if connect.clean_start else settings.persistent_client_expiration_s
+        wanted = expiry_from_wire((connect.properties or {}).get(SESSION_EXPIRY_INTERVAL, 0))
+        return min(wanted, settings.max_session_expiry_s)  # [MQTT5-3.1.2-23]
+
+    def _send_quota(self, connection: Connection, connect: Connect) -> int:
+        """How many PUBLISH packets may await acknowledgement (4.9) [MQTT5-3.3.4-9]
+        [MQTT5-4.9.0-1]."""
+        quota: int = (connect.properties or {}).get(RECEIVE_MAXIMUM, 65_535)
+        return min(quota, connection.settings.max_inflight_messages or quota)
+
+    def _connack_properties(
+        self, connection: Connection, connect: Connect, authenticated: Authenticated | None
+    ) -> Properties | None:
+        """What a 5.0 client must know (3.2.2.3), and the keep alive put in force for all."""
+        settings = connection.settings
+        keep_alive_s = connect.keep_alive_s
+        if connect.version != 5:
+            connection.watch_keep_alive(keep_alive_s)
+            return None
+        wanted = connect.properties or {}
+        properties = dict(settings.announced)
+        session = connection.session
+        assert session is not None
+        if expiry_from_wire(wanted.get(SESSION_EXPIRY_INTERVAL, 0)) != session.expiry_interval_s:
+            properties[SESSION_EXPIRY_INTERVAL] = expiry_to_wire(session.expiry_interval_s)
+        if not connect.client_id:  # [MQTT5-3.1.3-7] [MQTT5-3.2.2-16]
+            properties[ASSIGNED_CLIENT_IDENTIFIER] = connection.client_id
+        if settings.server_keep_alive_s and keep_alive_s > settings.server_keep_alive_s:
+            keep_alive_s = settings.server_keep_alive_s
+            properties[SERVER_KEEP_ALIVE] = keep_alive_s
+        connection.watch_keep_alive(keep_alive_s)  # [MQTT5-3.2.2-22]
+        if settings.response_information and wanted.get(REQUEST_RESPONSE_INFORMATION):
+            # [MQTT5-3.1.2-28] only to whom asked for it
+            properties[RESPONSE_INFORMATION] = settings.response_information.replace(
+                "%c", connection.client_id
+            )
+        if authenticated is not None:
+            properties.update(auth_properties(connection, authenticated.data))
+        if settings.topic_alias_maximum:
+            connection.received_aliases = ReceivedAliases(settings.topic_alias_maximum)
+        aliases = min(wanted.get(TOPIC_ALIAS_MAXIMUM, 0), settings.max_topic_alias_broker)
+        if aliases:  # [MQTT5-3.1.2-27] otherwise none are sent
+            connection.sent_aliases = SentAliases(aliases)
+        return properties or None
+
+
+def take_over(session: Session) -> None:
+    """End the connection that a session has, because its client has made another one.
+
+    [MQTT5-3.1.4-3] [MQTT3-3.1.4-2]
+    """
+    old = session.connection
+    if isinstance(old, Connection):
+        old.disconnect(SESSION_TAKEN_OVER, None, "the client has connected again")
+
+
+def auth_properties(connection: Connection, data: bytes | None) -> Properties:
+    """Authentication Method and Data for AUTH and CONNACK [MQTT5-4.12.0-5] [MQTT5-4.12.0-6]."""
+    properties: Properties = {}
+    if connection.authentication_method:
+        properties[AUTHENTICATION_METHOD] = connection.authentication_method
+    if data is not None:
+        properties[AUTHENTICATION_DATA] = data
+    return properties
+
+
+def version_of(data: bytes, pos: int, end: int) -> int:
+    """The protocol level of a CONNECT that may be broken further on; 0 when it is not one of
+    ours."""
+    if data[pos : pos + 6] == b"\0\4MQTT" and pos + 6 < end and data[pos + 6] in (4, 5):
+        return data[pos + 6]
+    if data[pos : pos + 8] == b"\0\6MQIsdp" and pos + 8 < end and data[pos + 8] == 3:
+        return 3
+    return 0
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Whether a payload is what Payload Format Indicator 1 says (3.3.2.3.2)."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,161 @@
+"""PUBLISH from a client (5.0 and 3.1.1, sections 3.3 and 4.3).
+
+The broker takes ownership of a message when it passes it on, which is before the PUBACK or PUBREC
+leaves.
+"""
+
+import logging
+
+from broker.access import NOT_AUTHORIZED
+from broker.connection import Connection
+from broker.handlers.connect import (
+    PAYLOAD_FORMAT_INVALID,
+    TOPIC_NAME_INVALID,
+    is_utf8,
+)
+from broker.message import NEVER, Message
+from formats.errors import ProtocolViolation
+from formats.mqtt import rules
+from formats.mqtt.acks import Puback, Pubrec
+from formats.mqtt.properties import (
+    MESSAGE_EXPIRY_INTERVAL,
+    PAYLOAD_FORMAT_INDICATOR,
+    REASON_STRING,
+    SUBSCRIPTION_IDENTIFIER,
+    TOPIC_ALIAS,
+)
+from formats.mqtt.publish import Publish, decode_publish
+
+log = logging.getLogger("touchstone")
+
+NO_MATCHING_SUBSCRIBERS = 0x10
+
+
+def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """Check the packet against what the CONNACK allowed, then accept it."""
+    worker = connection.worker
+    statistics = worker.statistics
+    publish = decode_publish(flags, data, pos, end, connection.version)
+    statistics.publish_received += 1
+    statistics.publish_bytes_received += len(publish.payload)
+    qos = publish.qos
+    if qos:
+        settings = connection.settings
+        if qos > settings.maximum_qos:
+            raise ProtocolViolation(
+                rules.QOS_NOT_SUPPORTED, f"QoS {qos}, maximum {settings.maximum_qos}"
+            )
+        _count_unanswered(connection, publish)
+    if publish.retain and not connection.settings.retain_available:
+        raise ProtocolViolation(rules.RETAIN_NOT_SUPPORTED, f"topic {publish.topic!r}")
+    expires_at = NEVER
+    properties = publish.properties
+    if properties is not None:
+        properties = dict(properties)
+        if SUBSCRIPTION_IDENTIFIER in properties:
+            raise ProtocolViolation(rules.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT, publish.topic)
+        alias = properties.pop(TOPIC_ALIAS, None)
+        if alias is not None:
+            aliases = connection.received_aliases
+            if aliases is None:
+                raise ProtocolViolation(rules.TOPIC_ALIAS_INVALID, f"alias {alias}, maximum 0")
+            publish.topic = aliases.resolve(alias, publish.topic)
+        interval = properties.pop(MESSAGE_EXPIRY_INTERVAL, None)
+        if interval is not None:
+            expires_at = worker.now + interval
+    for behaviour in connection.context.behaviours.publish_received:
+        if behaviour(connection, publish):
+            return
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
+    if qos == 2 and publish.packet_id in session.received:
+        # [MQTT5-4.3.3-10] [MQTT3-4.3.3-2] acknowledged again, not passed on again
+        connection.write(b"\x50\x02%c%c" % (publish.packet_id >> 8, publish.packet_id & 0xFF))
+        return
+    reason = _refusal(connection, publish)
+    if reason:
+        _refuse(connection, publish, reason)
+        return
+    if qos == 2:
+        session.received[publish.packet_id] = publish.topic
+    message = Message(
+        publish.topic,
+        publish.payload,
+        qos,
+        publish.retain,
+        properties or None,
+        connection.client_id,
+        expires_at,
+    )
+    # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1] and, as each is passed on before the next is read, in their
+    # order [MQTT5-4.6.0-5] [MQTT5-4.6.0-6] [MQTT3-4.6.0-5] [MQTT3-4.6.0-6]
+    taken = connection.context.router.publish(message, worker, session)
+    if qos:  # [MQTT5-3.3.4-1] [MQTT3-3.3.4-1]
+        _acknowledge(connection, publish, taken)
+
+
+def _count_unanswered(connection: Connection, publish: Publish) -> None:
+    """Hold the client to the Receive Maximum (3.3.4); a repeated QoS 2 PUBLISH counts once."""
+    session = connection.session
+    if publish.qos == 2 and session is not None and publish.packet_id in session.received:
+        return
+    connection.unanswered += 1
+    if connection.version == 5 and connection.unanswered > connection.settings.receive_maximum:
+        raise ProtocolViolation(
+            rules.RECEIVE_MAXIMUM_EXCEEDED,
+            f"{connection.unanswered} unanswered, maximum {connection.settings.receive_maximum}",
+        )
+
+
+def _acknowledge(connection: Connection, publish: Publish, taken: int) -> None:
+    """PUBACK [MQTT5-4.3.2-4] [MQTT3-4.3.2-2] or PUBREC [MQTT5-4.3.3-8] [MQTT3-4.3.3-2]."""
+    packet_id = publish.packet_id  # [MQTT5-2.2.1-5] [MQTT3-2.3.1-6]
+    byte1 = 0x40 if publish.qos == 1 else 0x50
+    if taken or connection.version != 5:
+        connection.write(b"%c\x02%c%c" % (byte1, packet_id >> 8, packet_id & 0xFF))
+    else:
+        connection.write(
+            b"%c\x03%c%c%c" % (byte1, packet_id >> 8, packet_id & 0xFF, NO_MATCHING_SUBSCRIBERS)
+        )
+
+
+def _refusal(connection: Connection, publish: Publish) -> int:
+    """Why this message is not taken: a reason code of PUBACK and PUBREC, 0 when it is."""
+    if publish.topic[0] == "$":  # 4.7.2: such names are the server's own
+        return TOPIC_NAME_INVALID
+    properties = publish.properties
+    if (
+        properties is not None
+        and properties.get(PAYLOAD_FORMAT_INDICATOR)
+        and not is_utf8(publish.payload)
+    ):
+        return PAYLOAD_FORMAT_INVALID
+    access, client = connection.settings.access, connection.client
+    if (
+        access.checks_publish
+        and client is not None
+        and not access.publish(client, publish.topic, publish.qos, publish.retain)
+    ):
+        return NOT_AUTHORIZED
+    return 0
+
+
+_WORDS = {
+    TOPIC_NAME_INVALID: "topic names that begin with $ are the server's",
+    PAYLOAD_FORMAT_INVALID: "payload is not UTF-8, Payload Format Indicator 1",
+    NOT_AUTHORIZED: "not authorized",
+}
+
+
+def _refuse(connection: Connection, publish: Publish, reason: int) -> None:
+    """Tell a 5.0 client; a 3.x client is answered as if nothing were wrong [MQTT3-3.3.5-2]."""
+    log.warning("%s: PUBLISH to %r refused: %s", connection.name, publish.topic, _WORDS[reason])
+    if not publish.qos:
+        return
+    if connection.version != 5:
+        if publish.qos == 2 and connection.session is not None:
+            connection.session.received[publish.packet_id] = publish.topic
+        _acknowledge(connection, publish, 1)
+        return
+    kind = Puback if publish.qos == 1 else Pubrec  # [MQTT5-4.3.3-9] the packet id is free again
+    connection.send(kind(publish.packet_id, reason, {REASON_STRING: _WORDS[reason]}))

@@ -1,0 +1,164 @@
+"""SUBSCRIBE and UNSUBSCRIBE (5.0 and 3.1.1, sections 3.8 to 3.11)."""
+
+from broker.access import NOT_AUTHORIZED
+from broker.behaviours import user_properties
+from broker.connection import Connection
+from broker.session.session import Session
+from broker.session.session import Subscription as Granted
+from broker.topics.filters import has_wildcard
+from formats.errors import ProtocolViolation
+from formats.mqtt import rules
+from formats.mqtt.properties import SUBSCRIPTION_IDENTIFIER, Properties
+from formats.mqtt.subscribe import (
+    Suback,
+    Subscription,
+    Unsuback,
+    decode_subscribe,
+    decode_unsubscribe,
+)
+from formats.mqtt.topics import parse_shared
+
+FAILURE_FROM = 0x80
+NO_SUBSCRIPTION_EXISTED = 0x11
+RETAIN_AT_SUBSCRIBE, RETAIN_IF_NEW = 0, 1  # Retain Handling (3.8.3.1); 2 sends none
+
+
+def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """Grant each filter in turn [MQTT5-3.8.4-5] [MQTT3-3.8.4-4], answer once, send what is
+    retained."""
+    subscribe = decode_subscribe(flags, data, pos, end, connection.version)
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
+    identifier = _identifier(connection, subscribe.properties)
+    for wanted in subscribe.subscriptions:
+        _check_available(connection, wanted)
+    reasons: list[int] = []
+    due: list[Granted] = []  # retained messages, in the order of the filters
+    for wanted in subscribe.subscriptions:
+        reason = _grant(connection, wanted)
+        if reason < FAILURE_FROM:
+            granted, existed = _subscribe(connection, session, wanted, reason, identifier)
+            if _sends_retained(wanted, granted, existed):
+                due.append(granted)
+        elif connection.version == 3:
+            reason = 0  # 3.1 knows no failure: acknowledged as if granted (3.1, section 3.8)
+        reasons.append(reason)
+    echoed = _echo(connection, subscribe.properties)
+    # [MQTT5-3.8.4-1] [MQTT5-3.8.4-2] [MQTT5-3.8.4-6] [MQTT5-3.8.4-7] [MQTT5-3.9.3-1]
+    # [MQTT5-2.2.1-6] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.8.4-5] [MQTT3-3.9.3-1]
+    # [MQTT3-2.3.1-7]
+    connection.send(Suback(subscribe.packet_id, reasons, echoed))
+    for granted in due:
+        _send_retained(connection, session, granted)
+
+
+def _identifier(connection: Connection, properties: Properties | None) -> int:
+    identifiers = (properties or {}).get(SUBSCRIPTION_IDENTIFIER)
+    if not identifiers:
+        return 0
+    if not connection.settings.identifiers_available:
+        raise ProtocolViolation(
+            rules.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, f"identifier {identifiers[0]}"
+        )
+    identifier: int = identifiers[0]
+    return identifier
+
+
+def _check_available(connection: Connection, wanted: Subscription) -> None:
+    """A client that was told what is not available does not ask for it (3.2.2.3.11, 3.2.2.3.13)."""
+    settings = connection.settings
+    if connection.version != 5:
+        return
+    if not settings.wildcards_available and has_wildcard(wanted.topic_filter):
+        raise ProtocolViolation(rules.WILDCARDS_NOT_SUPPORTED, wanted.topic_filter)
+    if not settings.shared_available and parse_shared(wanted.topic_filter):
+        raise ProtocolViolation(rules.SHARED_NOT_SUPPORTED, wanted.topic_filter)
+
+
+def _grant(connection: Connection, wanted: Subscription) -> int:
+    """The QoS granted, or the reason code of a failure."""
+    qos = wanted.qos  # [MQTT5-3.2.2-10] asking for more than there is is no error
+    access, client = connection.settings.access, connection.client
+    if access.checks_subscribe and client is not None:
+        shared = parse_shared(wanted.topic_filter) if connection.version == 5 else None
+        topic_filter = shared[1] if shared else wanted.topic_filter
+        if not access.subscribe(client, topic_filter, qos):
+            return NOT_AUTHORIZED
+    qos = min(qos, connection.settings.maximum_qos)
+    for behaviour in connection.context.behaviours.before_suback:
+        reason = behaviour(wanted.topic_filter, qos)
+        if reason is not None:
+            return reason
+    return qos
+
+
+def _subscribe(
+    connection: Connection, session: Session, wanted: Subscription, qos: int, identifier: int
+) -> tuple[Granted, bool]:
+    shared = parse_shared(wanted.topic_filter) if connection.version == 5 else None
+    granted = Granted(
+        session,
+        shared[1] if shared else wanted.topic_filter,
+        qos,
+        wanted.no_local,
+        wanted.retain_as_published,
+        identifier,
+        wanted.topic_filter if shared else "",
+    )
+    existed = wanted.topic_filter in session.subscriptions
+    session.subscriptions[wanted.topic_filter] = granted
+    connection.context.tree.subscribe(granted)
+    return granted, existed
+
+
+def _sends_retained(wanted: Subscription, granted: Granted, existed: bool) -> bool:
+    """Whether retained messages are due (3.3.1.3); never for a shared subscription (4.8.2)."""
+    if granted.share:
+        return False
+    if wanted.retain_handling == RETAIN_AT_SUBSCRIBE:  # [MQTT5-3.3.1-9] [MQTT3-3.3.1-6]
+        return True
+    # [MQTT5-3.3.1-10] [MQTT5-3.3.1-11]
+    return wanted.retain_handling == RETAIN_IF_NEW and not existed
+
+
+def _send_retained(connection: Connection, session: Session, granted: Granted) -> None:
+    """Send what is retained, with RETAIN 1 [MQTT3-3.3.1-8] and the identifier of the
+    subscription."""
+    identifiers = (granted.identifier,) if granted.identifier else ()
+    access, client = connection.settings.access, connection.client
+    for message in connection.context.retained.match(granted.topic_filter, connection.worker.now):
+        if (
+            access.checks_deliver
+            and client is not None
+            and not access.deliver(client, message.topic)
+        ):
+            continue
+        session.deliver(message, min(message.qos, granted.qos), True, identifiers)
+
+
+def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """Delete each subscription that is exactly as named; always answer.
+
+    [MQTT5-3.10.4-1] [MQTT5-3.10.4-4] [MQTT5-3.10.4-5] [MQTT5-3.10.4-6] [MQTT5-3.11.3-1]
+    [MQTT3-3.10.4-1] [MQTT3-3.10.4-4] [MQTT3-3.10.4-5] [MQTT3-3.10.4-6]
+    What was queued or sent before stays on its way [MQTT5-3.10.4-3] [MQTT3-3.10.4-3].
+    """
+    unsubscribe = decode_unsubscribe(flags, data, pos, end, connection.version)
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
+    reasons: list[int] = []
+    for topic_filter in unsubscribe.topic_filters:
+        granted = session.subscriptions.pop(topic_filter, None)
+        if granted is None:
+            reasons.append(NO_SUBSCRIPTION_EXISTED)
+        else:
+            connection.context.tree.unsubscribe(granted)
+            reasons.append(0)
+    echoed = _echo(connection, unsubscribe.properties)
+    connection.send(Unsuback(unsubscribe.packet_id, reasons, echoed))
+
+
+def _echo(connection: Connection, properties: Properties | None) -> Properties | None:
+    if connection.version == 5 and connection.context.behaviours.echo_user_properties:
+        return user_properties(properties)
+    return None

@@ -1,0 +1,100 @@
+"""How sessions and their wills begin, wait and end (5.0: 3.1.2.5, 3.1.3.2.2, 4.1).
+
+Threads: called on the worker that owns the session.
+"""
+
+import logging
+
+from broker.message import NEVER, Message
+from broker.router import Router
+from broker.session.registry import SessionRegistry
+from broker.session.session import Session
+from broker.worker import Worker
+from formats.mqtt.connect import Will
+from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, WILL_DELAY_INTERVAL
+
+log = logging.getLogger("touchstone")
+
+
+def will_message(will: Will, client_id: str, now: float) -> Message:
+    """The Application Message that a will becomes when it is published."""
+    properties = dict(will.properties or {})
+    properties.pop(WILL_DELAY_INTERVAL, None)
+    interval = properties.pop(MESSAGE_EXPIRY_INTERVAL, None)
+    return Message(
+        will.topic,
+        will.payload,
+        will.qos,
+        will.retain,  # [MQTT5-3.1.2-14] [MQTT5-3.1.2-15] [MQTT3-3.1.2-16] [MQTT3-3.1.2-17]
+        properties or None,
+        client_id,
+        NEVER if interval is None else now + interval,
+    )
+
+
+class Lifetime:
+    """Ends sessions when it is time to, and publishes wills."""
+
+    def __init__(self, registry: SessionRegistry, router: Router) -> None:
+        self._registry = registry
+        self._router = router
+
+    def publish_will(self, session: Session, worker: Worker) -> None:
+        """Publish the will now, once [MQTT5-3.1.2-8] [MQTT5-3.1.2-10] [MQTT3-3.1.2-8]
+        [MQTT3-3.1.2-10]."""
+        will, session.will, session.will_due = session.will, None, None
+        if will is not None:
+            message = will_message(will, session.client_id, worker.now)
+            self._router.publish(message, worker, session)
+
+    def disconnected(self, session: Session, worker: Worker) -> None:
+        """The session's connection is closed: start what waits for its return."""
+        session.detach()
+        now = worker.now
+        if session.expiry_interval_s <= 0:
+            self.end(session, worker)
+            return
+        if session.expiry_interval_s < NEVER:
+            session.expires_at = now + session.expiry_interval_s
+            worker.timers.at(session.expires_at, lambda now: self._expire(session, worker, now))
+        if session.will is not None:
+            delay = (session.will.properties or {}).get(WILL_DELAY_INTERVAL, 0)
+            if delay:
+                session.will_due = now + delay
+                worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
+            else:
+                self.publish_will(session, worker)
+
+    def adopt(self, session: Session, worker: Worker) -> None:
+        """Set a new owner's timers for a session without a connection."""
+        if session.expires_at < NEVER:
+            worker.timers.at(session.expires_at, lambda now: self._expire(session, worker, now))
+        if session.will_due is not None:
+            worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
+
+    def _expire(self, session: Session, worker: Worker, now: float) -> None:
+        if session.worker is worker and not session.ended and session.expires_at <= now:
+            worker.statistics.expired_sessions += 1
+            self.end(session, worker)  # [MQTT5-4.1.0-2]
+
+    def _will(self, session: Session, worker: Worker, now: float) -> None:
+        due = session.will_due
+        if session.worker is worker and due is not None and due <= now:
+            self.publish_will(session, worker)
+
+    def end(self, session: Session, worker: Worker) -> None:
+        """The session is over: its will is published, and nothing of it remains."""
+        if session.ended:
+            return
+        session.ended = True
+        if session.inbox:
+            session.drain_inbox(worker)
+        self._registry.remove(session)
+        for subscription in session.subscriptions.values():
+            self._router.tree.unsubscribe(subscription)
+        self._router.pass_on(session, worker)
+        self.publish_will(session, worker)
+        session.subscriptions.clear()
+        session.queue.clear()
+        session.inflight.clear()
+        session.received.clear()

@@ -1,0 +1,79 @@
+"""The thread of one listener: every socket it accepted, read, decoded and written here.
+
+Threads: everything here runs on the listener's own thread, except `ring` (by way of `post`, `wake`
+and `nudge`), which any thread may call.
+"""
+
+import logging
+import selectors
+import socket
+from collections.abc import Callable
+
+from broker.clock import Clock
+from broker.worker import Worker
+
+log = logging.getLogger("touchstone")
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+Ready = Callable[[int], None]  # called with READ, WRITE or both
+
+
+class Loop(Worker):
+    """A worker that waits for sockets. Linux, macOS and Windows have a selector each."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        super().__init__(name, clock)
+        self._selector = selectors.DefaultSelector()
+        self._awake, self._alarm = socket.socketpair()
+        self._awake.setblocking(False)
+        self._alarm.setblocking(False)
+        self._selector.register(self._awake, READ, self._hear)
+        self._stopping = False
+
+    def ring(self) -> None:
+        try:
+            self._alarm.send(b"\0")
+        except BlockingIOError:
+            pass  # so many alarms wait that one more says nothing new
+        except OSError:
+            if not self._stopping:
+                raise
+
+    def _hear(self, _events: int) -> None:
+        self._awake.recv(4096)
+
+    def watch(self, sock: socket.socket, before: int, events: int, ready: Ready) -> None:
+        """Have `ready` called for these events from now on; `before` is what it was, 0 for
+        nothing."""
+        if not events:
+            if before:
+                self._selector.unregister(sock)
+        elif before:
+            self._selector.modify(sock, events, ready)
+        else:
+            self._selector.register(sock, events, ready)
+
+    def run(self) -> None:
+        """Rounds until `stop`."""
+        select = self._selector.select
+        while not self._stopping:
+            events = select(self._patience())
+            self.silence()
+            for key, ready in events:
+                key.data(ready)
+            self.run_due()
+            self.flush()
+        self._selector.close()
+        self._awake.close()
+        self._alarm.close()
+
+    def _patience(self) -> float | None:
+        """Seconds until the next timer."""
+        if not self.idle:
+            return 0.0
+        due = self.timers.next_at()
+        return None if due is None else max(0.0, due - self.clock.now())
+
+    def stop(self) -> None:
+        """Let `run` return after this round. From the loop's own thread."""
+        self._stopping = True

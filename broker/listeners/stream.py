@@ -1,0 +1,178 @@
+"""One TCP socket: reading into its connection, writing what the network takes, closing in order.
+
+Threads: the listener's own.
+"""
+
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from broker.listeners.loop import READ, WRITE, Loop
+
+log = logging.getLogger("touchstone")
+
+READ_SIZE = 262_144  # bytes a round and connection; system calls cost, bytes hardly do
+DRAIN_S = 2.0  # how long a closing connection still takes what the peer sends
+
+
+class Stream:
+    """The `Transport` of a connection.
+
+    Attributes:
+        receive: who gets the bytes; set by whoever accepted the socket.
+        lose:    called once, with words, when the network connection is gone without our doing.
+        drained: called when everything unsent has gone out.
+        gone:    called once, when the socket is closed for good.
+    """
+
+    __slots__ = (
+        "_finishing",
+        "_interest",
+        "_loop",
+        "_paused",
+        "_rest",
+        "_shut",
+        "_sock",
+        "drained",
+        "gone",
+        "lose",
+        "receive",
+        "unsent",
+    )
+
+    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._interest = 0
+        self._paused = False
+        self._finishing = False
+        self._shut = False
+        self._rest: deque[memoryview] = deque()
+        self.unsent = 0
+        self.receive: Callable[[bytes], None] = lambda data: None
+        self.lose: Callable[[str], None] = lambda words: None
+        self.drained: Callable[[], None] = lambda: None
+        self.gone: Callable[[], None] = lambda: None
+
+    def open(self) -> None:
+        """Begin to read."""
+        self._watch()
+
+    def _watch(self) -> None:
+        interest = (0 if self._paused else READ) | (WRITE if self._rest else 0)
+        if interest != self._interest and self._sock.fileno() >= 0:
+            self._loop.watch(self._sock, self._interest, interest, self._ready)
+            self._interest = interest
+
+    def _ready(self, events: int) -> None:
+        if events & READ and not self._paused:
+            self._read()
+        if events & WRITE and self._rest:
+            self._write()
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error.strerror or str(error))
+            return
+        if not data:
+            self._lost("closed by the client")
+        elif not self._finishing:
+            self._loop.statistics.bytes_received += len(data)
+            self.receive(data)
+
+    def send(self, data: bytes) -> None:
+        """Send now what the network takes, the rest when it takes more."""
+        if self._sock.fileno() < 0 or self._shut:
+            return
+        if self._rest:
+            self._rest.append(memoryview(data))
+            self.unsent += len(data)
+            return
+        try:
+            sent = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._lost(error.strerror or str(error))
+            return
+        if sent < len(data):
+            self._rest.append(memoryview(data)[sent:])
+            self.unsent = len(data) - sent
+            self._watch()
+
+    def _write(self) -> None:
+        rest = self._rest
+        try:
+            while rest:
+                sent = self._sock.send(rest[0])
+                self.unsent -= sent
+                if sent < len(rest[0]):
+                    rest[0] = rest[0][sent:]
+                    return
+                rest.popleft()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(error.strerror or str(error))
+            return
+        self._watch()
+        if self._finishing:
+            self._shut_down()
+        else:
+            self.drained()
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._paused = True
+        self._watch()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._paused = False
+        self._watch()
+
+    def finish(self) -> None:
+        """Half-close after what is unsent, take what the peer still sends, then close.
+
+        An immediate close would let packets of the peer that are on their way turn into a reset,
+        which eats the reason code that we sent last.
+        """
+        if self._finishing or self._sock.fileno() < 0:
+            return
+        self._finishing = True
+        self._paused = False
+        self._loop.timers.at(self._loop.now + DRAIN_S, lambda _now: self.close())
+        if not self._rest:
+            self._shut_down()
+        self._watch()
+
+    def _shut_down(self) -> None:
+        self._shut = True
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()  # the peer has gone first
+
+    def _lost(self, words: str) -> None:
+        finishing = self._finishing
+        self.close()
+        if not finishing:
+            self.lose(words)
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._sock.fileno() < 0:
+            return
+        if self._interest:
+            self._loop.watch(self._sock, self._interest, 0, self._ready)
+            self._interest = 0
+        self._finishing = True
+        self._rest.clear()
+        self.unsent = 0
+        self._sock.close()
+        self.gone()

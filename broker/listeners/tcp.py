@@ -1,0 +1,221 @@
+"""A TCP listener: its server sockets, and what it accepts.
+
+Threads: made and bound on the thread that starts the broker; after `start` its own loop's, but for
+`stop`.
+"""
+
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from broker.clock import Clock
+from broker.connection import Connection, Handlers
+from broker.context import Context
+from broker.entrance import Entrance
+from broker.layers.tls import TlsLayer
+from broker.listeners.loop import READ, Loop
+from broker.listeners.stream import Stream
+from broker.settings import Settings
+
+log = logging.getLogger("touchstone")
+
+BACKLOG = 1024
+ACCEPTS_A_ROUND = 64  # so that a rush of clients does not stop those that are connected
+WITHOUT_DESCRIPTORS_S = 1.0  # how long not to accept when the process has no file descriptor left
+SHUTTING_DOWN = 0x8B
+# The order of a stop: connections are told, then given so long to take it.
+STOP_S = 1.5
+
+
+class ListenerError(Exception):
+    """A listener cannot be opened; one line that says which and why."""
+
+
+def bind(address: str, port: int, family: int) -> list[socket.socket]:
+    """Server sockets for one listener, IPv4 and IPv6 as the address has them, on one port.
+
+    Raises:
+        ListenerError: the port is in use, may not be used, or the address is none of ours.
+    """
+    shown = f"port {port}" + (f" of {address}" if address else "")
+    try:
+        found = socket.getaddrinfo(
+            address or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ListenerError(f"cannot listen on {shown}: {error.strerror}") from None
+    sockets: list[socket.socket] = []
+    problem: OSError | None = None
+    # IPv4 first: it is there everywhere, and gives the port to IPv6 where any will do.
+    for kind, _, _, _, place in sorted(set(found), key=lambda one: one[0] != socket.AF_INET):
+        try:
+            server = socket.socket(kind, socket.SOCK_STREAM)
+        except OSError as error:  # this system has no IPv6
+            problem = problem or error
+            continue
+        try:
+            # On Windows, SO_REUSEADDR would share the port with whoever has it.
+            exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+            server.setsockopt(socket.SOL_SOCKET, exclusive or socket.SO_REUSEADDR, 1)
+            if kind == socket.AF_INET6:
+                server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            server.bind((place[0], port, *place[2:]))
+            server.listen(BACKLOG)
+        except OSError as error:
+            server.close()
+            # An IPv6 address that this machine has not got is no reason to do without IPv4.
+            if error.errno != errno.EADDRNOTAVAIL or not sockets:
+                for other in sockets:
+                    other.close()
+                reason = error.strerror or str(error)
+                raise ListenerError(f"cannot listen on {shown}: {reason}") from None
+            continue
+        server.setblocking(False)
+        port = server.getsockname()[1]
+        sockets.append(server)
+    if not sockets:
+        raise ListenerError(f"cannot listen on {shown}: {problem}")
+    return sockets
+
+
+class TcpListener:
+    """One `listener` of the configuration.
+
+    Args:
+        tls: makes the TLS layer of each connection; None for plain TCP.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: Settings,
+        handlers: Handlers,
+        clock: Clock,
+        sockets: list[socket.socket],
+        tls: Callable[[], TlsLayer] | None,
+        max_connections: int = -1,
+        nodelay: bool = True,
+        origins: tuple[str, ...] = (),
+    ) -> None:
+        self.addresses: list[str] = [one.getsockname()[0] for one in sockets]
+        self.port: int = sockets[0].getsockname()[1]
+        self.tls = tls is not None
+        self.loop = Loop(f"listener {self.port}", clock)
+        self._context = context
+        self._settings = settings
+        self._handlers = handlers
+        self._sockets = sockets
+        self._make_tls = tls
+        self._max_connections = max_connections
+        self._nodelay = nodelay
+        self._origins = origins
+        self._open: dict[Stream, Connection] = {}
+        self._thread = threading.Thread(target=self.loop.run, name=self.loop.name, daemon=True)
+
+    def start(self) -> None:
+        """Accept connections, on a thread of its own."""
+        self._accepting(True)
+        self._thread.start()
+
+    def _accepting(self, accepting: bool) -> None:
+        for server in self._sockets:
+            events = READ if accepting else 0
+            self.loop.watch(server, READ - events, events, partial(self._accept, server))
+
+    def _accept(self, server: socket.socket, _events: int) -> None:
+        for _ in range(ACCEPTS_A_ROUND):
+            try:
+                sock, peer = server.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    raise
+                log.error("port %d: accepts nothing for a moment: %s", self.port, error.strerror)
+                self._accepting(False)
+                self.loop.timers.at(
+                    self.loop.now + WITHOUT_DESCRIPTORS_S, lambda _now: self._accepting(True)
+                )
+                return
+            self.loop.statistics.sockets += 1
+            if 0 <= self._max_connections <= len(self._open):
+                log.warning("port %d: refused, max_connections is %d", self.port, len(self._open))
+                sock.close()
+                continue
+            self._welcome(
+                sock, f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
+            )
+
+    def _welcome(self, sock: socket.socket, address: str) -> None:
+        sock.setblocking(False)
+        if self._nodelay:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = Stream(self.loop, sock)
+        connection = Connection(
+            self.loop, self._context, self._settings, stream, address, self._handlers
+        )
+        entrance = Entrance(connection, self._make_tls, self._origins)
+
+        def receive(data: bytes) -> None:
+            entrance.received(data)
+            if entrance.plain:
+                stream.receive = connection.received  # from here on nothing lies between
+
+        stream.receive = receive
+        stream.lose = connection.lost
+        stream.drained = connection.drained
+        stream.gone = lambda: self._forget(stream)
+        self._open[stream] = connection
+        stream.open()
+
+    def _forget(self, stream: Stream) -> None:
+        self._open.pop(stream, None)
+        stream.receive = stream.lose = _nothing  # what they hold together can go
+        stream.drained = stream.gone = _nothing_at_all
+
+    def begin_stop(self) -> None:
+        """Have the loop accept no more, tell every client, and end. From any thread."""
+        self.loop.post(self._stop)
+
+    def _stop(self) -> None:
+        for server in self._sockets:
+            self.loop.watch(server, READ, 0, lambda _events: None)
+            server.close()
+        self._sockets = []
+        for connection in list(self._open.values()):
+            if connection.connected:
+                connection.disconnect(SHUTTING_DOWN, None, "the broker stops")
+            else:
+                connection.close()
+        deadline = self.loop.now + STOP_S
+        self._end_when_closed(deadline)
+
+    def _end_when_closed(self, deadline: float) -> None:
+        if not self._open or self.loop.now >= deadline:
+            for stream in list(self._open):
+                stream.close()
+            self.loop.stop()
+            return
+        self.loop.timers.at(self.loop.now + 0.01, lambda _now: self._end_when_closed(deadline))
+
+    def join(self, patience_s: float) -> bool:
+        """Wait for the end; False when it does not come in time."""
+        if self._thread.is_alive():
+            self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Give up the sockets of a listener that was never started."""
+        for server in self._sockets:
+            server.close()
+
+
+def _nothing(_: object) -> None:
+    """What a closed stream calls."""
+
+
+def _nothing_at_all() -> None:
+    """What a closed stream calls."""

@@ -1,0 +1,229 @@
+"""What a network connection sends: packets within what the client allows, one flush a round.
+
+Threads: belongs to the connection's worker.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+from broker.layers.layer import Layer
+from broker.message import Message
+from broker.session.outgoing import Outgoing
+from broker.settings import Settings
+from broker.topics.aliases import SentAliases
+from broker.worker import Worker
+from formats.mqtt.codec import Packet, encode
+from formats.mqtt.connect import Connack
+from formats.mqtt.control import Disconnect
+from formats.mqtt.properties import REASON_STRING, TOPIC_ALIAS, USER_PROPERTY, Properties
+from formats.mqtt.publish import encode_publish_parts
+
+log = logging.getLogger("touchstone")
+
+DIAGNOSTICS = (REASON_STRING, USER_PROPERTY)  # what Request Problem Information is about
+UNLIMITED = 1 << 62  # bytes; the Maximum Packet Size of a client that states none
+
+
+class Transport(Protocol):
+    """The socket side of a connection, as far as the connection knows it."""
+
+    unsent: int  # bytes handed over and not taken by the peer yet
+
+    def send(self, data: bytes) -> None:
+        """Take all of `data`; what the network does not take now goes out when it does."""
+
+    def finish(self) -> None:
+        """After what was handed over: half-close, drain for a moment, close (DESIGN: every
+        DISCONNECT)."""
+
+    def pause(self) -> None:
+        """Stop reading until `resume`."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class Output:
+    """The sending half of a connection.
+
+    Attributes:
+        version:     protocol level 3, 4 or 5; 0 before the CONNECT.
+        maximum_out: the client's Maximum Packet Size, bytes (3.1.2.11.4).
+        problem_information: whether Reason Strings and User Properties are wanted (3.1.2.11.7).
+        congested:   so much waits unsent that messages had better wait in the session, or be dropped.
+        layers:      between MQTT and the network, the lowest first.
+    """
+
+    __slots__ = (
+        "_out",
+        "address",
+        "client_id",
+        "congested",
+        "layers",
+        "maximum_out",
+        "problem_information",
+        "sent_aliases",
+        "settings",
+        "transport",
+        "version",
+        "worker",
+    )
+
+    def __init__(
+        self, worker: Worker, settings: Settings, transport: Transport, address: str
+    ) -> None:
+        self.worker = worker
+        self.settings = settings
+        self.transport = transport
+        self.address = address
+        self.client_id = ""
+        self.version = 0
+        self.maximum_out = UNLIMITED
+        self.problem_information = True
+        self.congested = False
+        self.sent_aliases: SentAliases | None = None
+        self.layers: tuple[Layer, ...] = ()
+        self._out: list[bytes] = []
+
+    @property
+    def name(self) -> str:
+        """Who this is, for the log."""
+        return f"{self.client_id!r} {self.address}" if self.client_id else self.address
+
+    def write(self, data: bytes) -> None:
+        """Have one whole packet sent at the end of this round."""
+        out = self._out
+        if not out:
+            self.worker.touched.append(self)
+        out.append(data)
+
+    def send(self, packet: Packet) -> None:
+        """Send a packet other than PUBLISH, within what the client allows.
+
+        Reason String and User Properties are for whoever asked for them [MQTT5-3.1.2-29] and never
+        make a packet too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] [MQTT5-3.4.2-2] [MQTT5-3.4.2-3]
+        [MQTT5-3.5.2-2] [MQTT5-3.5.2-3] [MQTT5-3.6.2-2] [MQTT5-3.6.2-3] [MQTT5-3.7.2-2]
+        [MQTT5-3.7.2-3] [MQTT5-3.9.2-1] [MQTT5-3.9.2-2] [MQTT5-3.11.2-1] [MQTT5-3.11.2-2]
+        [MQTT5-3.14.2-3] [MQTT5-3.14.2-4] [MQTT5-3.15.2-2] [MQTT5-3.15.2-3].
+        """
+        properties: Properties | None = getattr(packet, "properties", None)
+        if (
+            properties
+            and not self.problem_information
+            and not isinstance(packet, Connack | Disconnect)
+        ):
+            packet = _with_properties(packet, _without(properties, *DIAGNOSTICS))
+        data = encode(packet, self.version)
+        if len(data) > self.maximum_out and properties:
+            for dropped in ((USER_PROPERTY,), DIAGNOSTICS):
+                packet = _with_properties(packet, _without(properties, *dropped))
+                data = encode(packet, self.version)
+                if len(data) <= self.maximum_out:
+                    break
+        if len(data) > self.maximum_out:  # [MQTT5-3.1.2-24] [MQTT5-3.1.2-25]
+            log.warning(
+                "%s: not sent, %d bytes are over its Maximum Packet Size %d: %s",
+                self.name,
+                len(data),
+                self.maximum_out,
+                type(packet).__name__.upper(),
+            )
+            return
+        self.write(data)
+
+    def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None:
+        """Send a message at QoS 0 [MQTT5-4.3.1-1] [MQTT3-4.3.1-1], or drop it where the client
+        does not read."""
+        statistics = self.worker.statistics
+        if self.congested:
+            statistics.publish_dropped += 1
+            return
+        if self.sent_aliases is None:
+            data = message.encoded(self.version, 0, retain, identifiers, self.worker.now)[0]
+        else:
+            data = self._with_alias(message, 0, retain, identifiers)[0]
+        if len(data) > self.maximum_out:  # [MQTT5-3.1.2-24]
+            statistics.publish_dropped += 1
+            self._forget_alias(message.topic)
+            return
+        statistics.publish_sent += 1
+        statistics.publish_bytes_sent += len(message.payload)
+        out = self._out
+        if not out:
+            self.worker.touched.append(self)
+        out.append(data)
+
+    def send_message(self, outgoing: Outgoing, dup: bool) -> bool:
+        """Send a message at QoS 1 or 2; False when it is over the client's limit
+        [MQTT5-3.1.2-24]."""
+        message, packet_id = outgoing.message, outgoing.packet_id
+        if self.sent_aliases is None:
+            head, tail = message.encoded(
+                self.version, outgoing.qos, outgoing.retain, outgoing.identifiers, self.worker.now
+            )
+        else:
+            head, tail = self._with_alias(
+                message, outgoing.qos, outgoing.retain, outgoing.identifiers
+            )
+        statistics = self.worker.statistics
+        if len(head) + 2 + len(tail) > self.maximum_out:
+            statistics.publish_dropped += 1
+            self._forget_alias(message.topic)
+            return False
+        if dup:  # [MQTT5-3.3.1-1] [MQTT5-3.3.1-3] [MQTT3-3.3.1-1] [MQTT3-3.3.1-3]
+            head = bytes((head[0] | 8,)) + head[1:]
+        statistics.publish_sent += 1
+        statistics.publish_bytes_sent += len(message.payload)
+        self.write(b"%b%c%c%b" % (head, packet_id >> 8, packet_id & 0xFF, tail))
+        return True
+
+    def send_pubrel(self, packet_id: int) -> None:
+        """PUBREL with reason code 0x00."""
+        self.write(b"\x62\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
+
+    def _with_alias(
+        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]
+    ) -> tuple[bytes, bytes]:
+        assigned = self.sent_aliases.assign(message.topic) if self.sent_aliases else (0, False)
+        alias, known = assigned
+        if not alias:
+            return message.encoded(5, qos, retain, identifiers, self.worker.now)
+        properties = dict(message.outgoing_properties(identifiers, self.worker.now) or {})
+        properties[TOPIC_ALIAS] = alias
+        topic = "" if known else message.topic
+        return encode_publish_parts(topic, message.payload, qos, retain, 5, properties)
+
+    def _forget_alias(self, topic: str) -> None:
+        if self.sent_aliases is not None:
+            self.sent_aliases.forget(topic)
+
+    def flush(self) -> None:
+        """Hand what this round has written to the transport, through the layers."""
+        out = self._out
+        statistics = self.worker.statistics
+        data = b"".join(out)
+        statistics.messages_sent += len(out)
+        out.clear()
+        self.send_down(data, len(self.layers))
+
+    def send_down(self, data: bytes, place: int) -> None:
+        """Send bytes through the layers below `place`."""
+        for layer in reversed(self.layers[:place]):
+            data = layer.to_send(data)
+        if not data:
+            return
+        self.worker.statistics.bytes_sent += len(data)
+        self.transport.send(data)
+        if self.transport.unsent > self.settings.max_output_bytes:
+            self.congested = True
+
+
+def _with_properties(packet: Packet, properties: Properties | None) -> Packet:
+    changed: Any = packet
+    return cast(Packet, replace(changed, properties=properties))
+
+
+def _without(properties: Properties, *identifiers: int) -> Properties | None:
+    rest = {key: value for key, value in properties.items() if key not in identifiers}
+    return rest or None

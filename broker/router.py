@@ -1,0 +1,89 @@
+"""From a published message to the sessions that are due it.
+
+Threads: called on the publisher's worker. A session of the same worker gets the message at once,
+any other through its inbox.
+"""
+
+from broker.message import Message
+from broker.session.session import Delivery, Session, Subscription
+from broker.topics.retained import RetainedStore
+from broker.topics.tree import Route, SubscriptionTree, Target
+from broker.worker import Worker
+
+
+class Router:
+    """Joins the subscription tree, the retained store and the sessions."""
+
+    def __init__(
+        self, tree: SubscriptionTree, retained: RetainedStore, upgrade_qos: bool = False
+    ) -> None:
+        self.tree = tree
+        self.retained = retained
+        self._upgrade_qos = upgrade_qos  # deliver with the granted QoS even if that is higher
+
+    def publish(self, message: Message, worker: Worker, publisher: Session | None) -> int:
+        """Retain the message if it says so, and pass it on.
+
+        Returns how many sessions got it; 0 is reason code 0x10, no matching subscribers (3.4.2.1).
+        """
+        if message.retain:  # [MQTT5-3.3.1-8] [MQTT3-3.3.1-12] otherwise nothing is stored
+            self.retained.keep(message, worker.now)
+        return self.route(self.tree.route(message.topic), message, worker, publisher)
+
+    def route(
+        self, route: Route, message: Message, worker: Worker, publisher: Session | None
+    ) -> int:
+        """Pass the message on to every session that the route names."""
+        taken = 0
+        published_qos = message.qos
+        for target in route.targets:
+            session = target.session
+            if target.no_local and session is publisher:
+                found = self._without_no_local(target)
+                if found is None:
+                    continue  # [MQTT5-3.8.3-3]
+                target = found
+            qos = target.qos  # [MQTT5-3.8.4-8] [MQTT3-3.8.4-6] the lower of the two
+            if qos > published_qos and not self._upgrade_qos:
+                qos = published_qos
+            # [MQTT5-3.3.1-12] [MQTT5-3.3.1-13] [MQTT3-3.3.1-9]
+            retain = message.retain and target.retain_as_published
+            if session.worker is worker:
+                if session.inbox:
+                    session.drain_inbox(worker)  # what the publisher sent from elsewhere is older
+                session.deliver(message, qos, retain, target.identifiers)
+            else:
+                session.put(Delivery(message, qos, retain, target.identifiers, ""))
+            taken += 1
+        for group in route.groups:
+            member = group.choose()
+            if member is not None:
+                self._deliver_shared(member, message, worker)
+                taken += 1
+        return taken
+
+    def _without_no_local(self, target: Target) -> Target | None:
+        """What the publisher itself is due when some of its subscriptions are No Local."""
+        behind = tuple(one for one in target.behind if not one.no_local)
+        return Target(target.session, behind) if behind else None
+
+    def _deliver_shared(self, member: Subscription, message: Message, worker: Worker) -> None:
+        session = member.session
+        qos = min(member.qos, message.qos)  # [MQTT5-4.8.2-3]
+        retain = message.retain and member.retain_as_published
+        identifiers = (member.identifier,) if member.identifier else ()
+        if session.worker is worker:
+            if session.inbox:
+                session.drain_inbox(worker)
+            session.deliver(message, qos, retain, identifiers, member.share)
+        else:
+            session.put(Delivery(message, qos, retain, identifiers, member.share))
+
+    def pass_on(self, session: Session, worker: Worker) -> None:
+        """Give what an ending session did not deliver of its shared subscriptions to other
+        members."""
+        for outgoing in session.undelivered_shared():
+            group = self.tree.group(outgoing.share)
+            member = group.choose() if group is not None else None
+            if member is not None:
+                self._deliver_shared(member, outgoing.message, worker)

@@ -1,0 +1,61 @@
+"""Which session belongs to which client id.
+
+Threads: one lock around each look and change; what happens to a session found here is its worker's
+business alone.
+"""
+
+import threading
+
+from broker.session.session import Session
+from broker.worker import Worker
+
+
+class SessionRegistry:
+    """All sessions of a broker, connected or not."""
+
+    def __init__(self, maximum_queued: int, queue_qos0: bool) -> None:
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._maximum_queued = maximum_queued
+        self._queue_qos0 = queue_qos0
+        self.maximum = 0  # the most there have been at once
+
+    def find_or_create(self, client_id: str, worker: Worker) -> tuple[Session, bool]:
+        """The session of a client id [MQTT5-3.1.3-2], and whether it was made just now.
+
+        A new one belongs to `worker`; an old one to whom it belonged.
+        """
+        with self._lock:
+            session = self._sessions.get(client_id)
+            if session is not None:
+                return session, False
+            session = self.make(client_id, worker)
+            self._sessions[client_id] = session
+            self.maximum = max(self.maximum, len(self._sessions))
+            return session, True
+
+    def make(self, client_id: str, worker: Worker) -> Session:
+        """A session that is not registered."""
+        return Session(client_id, worker, self._maximum_queued, self._queue_qos0)
+
+    def replace(self, old: Session, new: Session) -> None:
+        """Let `new` take the place of `old`, which its worker has ended (Clean Start)."""
+        with self._lock:
+            self._sessions[old.client_id] = new
+
+    def remove(self, session: Session) -> None:
+        """Forget a session that its worker has ended; nothing if another took its place."""
+        with self._lock:
+            if self._sessions.get(session.client_id) is session:
+                del self._sessions[session.client_id]
+
+    def __contains__(self, client_id: str) -> bool:
+        return client_id in self._sessions
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def all(self) -> list[Session]:
+        """Every session there is just now."""
+        with self._lock:
+            return list(self._sessions.values())

@@ -1,0 +1,320 @@
+"""A session: what outlives a network connection (5.0 and 3.1.1, section 4.1).
+
+Subscriptions, messages on their way to the client and their acknowledgements, QoS 2 messages from
+the client that are not completed, the will, and when it all ends.
+
+Threads: a session belongs to one worker, connected or not, and only that worker looks into it. Any
+other thread appends to `inbox` and wakes `worker`. While a session moves, the old worker passes
+such a wake-up on to the new one.
+"""
+
+from collections import deque
+from typing import NamedTuple, Protocol
+
+from broker.message import NEVER, Message
+from broker.session.outgoing import Outgoing
+from broker.session.states import (
+    AWAITS_PUBACK,
+    AWAITS_PUBCOMP,
+    AWAITS_PUBREC,
+    DONE,
+    GOT_PUBREC,
+    GOT_PUBREC_ERROR,
+    NEXT,
+)
+from broker.worker import Worker
+from formats.mqtt.connect import Will
+
+UNSOLICITED_INBOX = 100_000  # QoS 0 messages in one inbox beyond which more are dropped
+
+
+class Link(Protocol):
+    """What a session needs of the connection it has just now."""
+
+    version: int
+    congested: bool  # so much output waits that QoS 1 and 2 had better wait in the session
+
+    def send_message(self, outgoing: Outgoing, dup: bool) -> bool: ...
+
+    def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None: ...
+
+    def send_pubrel(self, packet_id: int) -> None: ...
+
+
+class Delivery(NamedTuple):
+    """A message on its way into a session's inbox."""
+
+    message: Message
+    qos: int
+    retain: bool
+    identifiers: tuple[int, ...]
+    share: str
+
+
+class Subscription:
+    """One topic filter of one session, as granted (3.8.3.1)."""
+
+    __slots__ = (
+        "identifier",
+        "no_local",
+        "qos",
+        "retain_as_published",
+        "session",
+        "share",
+        "topic_filter",
+    )
+
+    def __init__(
+        self,
+        session: "Session",
+        topic_filter: str,
+        qos: int,
+        no_local: bool = False,
+        retain_as_published: bool = False,
+        identifier: int = 0,
+        share: str = "",
+    ) -> None:
+        self.session = session
+        self.topic_filter = topic_filter  # of a shared one, without `$share/NAME/`
+        self.qos = qos
+        self.no_local = no_local
+        self.retain_as_published = retain_as_published
+        self.identifier = identifier  # 0: none
+        self.share = share  # the whole `$share/NAME/FILTER`; "" when not shared
+
+
+class Session:
+    """The broker's half of one client's Session State.
+
+    Attributes:
+        subscriptions: by topic filter as subscribed, `$share/...` included.
+        inflight:   sent and not completely acknowledged, by packet id, in the order first sent.
+        queue:      due to the client and not sent yet, oldest first.
+        received:   packet ids of QoS 2 messages that await PUBREL, with their topics.
+        send_quota: QoS 1 and 2 PUBLISH packets that may still be sent (4.9).
+        expiry_interval_s: 0 ends the session with its connection, NEVER keeps it.
+        expires_at: when it ends, on the broker's clock, while not connected; NEVER otherwise.
+        will, will_due: the Will Message of the latest connection, and when it is to be published
+                    (None while connected).
+    """
+
+    __slots__ = (
+        "client_id",
+        "connection",
+        "ended",
+        "expires_at",
+        "expiry_interval_s",
+        "inbox",
+        "inflight",
+        "last_packet_id",
+        "maximum_queued",
+        "queue",
+        "queue_qos0",
+        "received",
+        "resend",
+        "send_quota",
+        "send_quota_initial",
+        "subscriptions",
+        "version",
+        "will",
+        "will_due",
+        "worker",
+    )
+
+    def __init__(
+        self, client_id: str, worker: Worker, maximum_queued: int, queue_qos0: bool
+    ) -> None:
+        self.client_id = client_id
+        self.worker = worker
+        self.connection: Link | None = None
+        self.version = 0
+        self.ended = False
+        self.subscriptions: dict[str, Subscription] = {}
+        self.inbox: deque[Delivery] = deque()
+        self.queue: deque[Outgoing] = deque()
+        self.resend: deque[Outgoing] = deque()
+        self.inflight: dict[int, Outgoing] = {}
+        self.received: dict[int, str] = {}
+        self.last_packet_id = 0
+        self.send_quota = self.send_quota_initial = 0
+        self.maximum_queued = maximum_queued  # 0: no limit
+        self.queue_qos0 = queue_qos0
+        self.expiry_interval_s = 0.0
+        self.expires_at = NEVER
+        self.will: Will | None = None
+        self.will_due: float | None = None
+
+    # What is due to the client.
+
+    def put(self, delivery: Delivery) -> None:
+        """Leave a message in the inbox and wake the owner. Any thread may."""
+        if delivery.qos == 0 and len(self.inbox) >= UNSOLICITED_INBOX:
+            return
+        self.inbox.append(delivery)
+        self.worker.wake(self)
+
+    def drain_inbox(self, worker: Worker) -> None:
+        """Take what other threads have put in."""
+        if self.worker is not worker:
+            self.worker.wake(self)  # it has moved on: its owner looks
+            return
+        inbox = self.inbox
+        while inbox:
+            message, qos, retain, identifiers, share = inbox.popleft()
+            self.deliver(message, qos, retain, identifiers, share)
+
+    def deliver(
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str = "",
+    ) -> None:
+        """Send a message to the client, or keep it for later (4.5)."""
+        connection = self.connection
+        if qos == 0:
+            if connection is not None:
+                connection.send_qos0(message, retain, identifiers)
+            elif self.queue_qos0 and not self.ended:
+                self._enqueue(Outgoing(message, 0, retain, identifiers, share))
+            return
+        outgoing = Outgoing(message, qos, retain, identifiers, share)
+        if (
+            connection is None
+            or self.send_quota <= 0
+            or connection.congested
+            or self.queue
+            or self.resend
+        ):
+            self._enqueue(outgoing)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
+        else:
+            self._send(connection, outgoing)
+
+    def _enqueue(self, outgoing: Outgoing) -> None:
+        if self.maximum_queued and len(self.queue) >= self.maximum_queued:
+            self._drop_expired()
+            if len(self.queue) >= self.maximum_queued:
+                self.worker.statistics.publish_dropped += 1
+                return
+        self.queue.append(outgoing)
+
+    def _drop_expired(self) -> None:
+        now = self.worker.now
+        alive = [outgoing for outgoing in self.queue if outgoing.message.expires_at > now]
+        self.worker.statistics.publish_dropped += len(self.queue) - len(alive)
+        self.queue = deque(alive)
+
+    def _send(self, connection: Link, outgoing: Outgoing) -> None:
+        packet_id = self.last_packet_id
+        inflight = self.inflight
+        while True:  # [MQTT5-2.2.1-4] [MQTT3-2.3.1-4] [MQTT5-4.3.2-1] [MQTT5-4.3.3-1]
+            packet_id = packet_id + 1 if packet_id < 65_535 else 1
+            if packet_id not in inflight:
+                break
+        outgoing.packet_id = packet_id
+        if not connection.send_message(outgoing, False):
+            return  # [MQTT5-3.1.2-25] over the client's limit: as good as sent
+        self.last_packet_id = packet_id
+        outgoing.state = AWAITS_PUBACK if outgoing.qos == 1 else AWAITS_PUBREC
+        inflight[packet_id] = outgoing
+        self.send_quota -= 1  # [MQTT5-4.9.0-2]
+
+    def pump(self) -> None:
+        """Send what waits, as far as the send quota and the connection allow."""
+        connection = self.connection
+        if connection is None:
+            return
+        while self.resend and self.send_quota > 0 and not connection.congested:
+            self._resend(connection, self.resend.popleft())
+        queue = self.queue
+        now = self.worker.now
+        while queue and not self.resend and not connection.congested:
+            outgoing = queue[0]
+            if outgoing.message.expires_at <= now:  # [MQTT5-3.3.2-5]
+                self.worker.statistics.publish_dropped += 1
+                queue.popleft()
+            elif outgoing.qos == 0:
+                queue.popleft()
+                connection.send_qos0(outgoing.message, outgoing.retain, outgoing.identifiers)
+            elif self.send_quota > 0:
+                queue.popleft()
+                self._send(connection, outgoing)
+            else:
+                return  # [MQTT5-3.3.4-9]
+
+    # What the client acknowledges.
+
+    def acknowledged(self, packet_id: int, event: int) -> bool:
+        """PUBACK, PUBREC or PUBCOMP came; True when it fits what was sent."""
+        outgoing = self.inflight.get(packet_id)
+        state = None if outgoing is None else NEXT.get((outgoing.state, event))
+        if outgoing is None or state is None:
+            return False
+        if state == DONE:
+            del self.inflight[packet_id]
+            if self.send_quota < self.send_quota_initial:  # not above where it started (4.9)
+                self.send_quota += 1
+            if self.queue or self.resend:
+                self.pump()
+        else:
+            outgoing.state = state
+        return True
+
+    def recorded(self, packet_id: int, reason: int) -> bool:
+        """PUBREC came; True when PUBREL is due for it."""
+        if reason >= 0x80:
+            self.acknowledged(packet_id, GOT_PUBREC_ERROR)
+            return False
+        return self.acknowledged(packet_id, GOT_PUBREC)
+
+    # Coming and going of the network connection.
+
+    def attach(self, connection: Link, version: int, send_quota: int) -> None:
+        """A connection opens this session: what is unacknowledged goes out again (4.4)."""
+        self.connection = connection
+        self.version = version
+        self.send_quota = self.send_quota_initial = send_quota  # [MQTT5-4.9.0-1]
+        self.expires_at = NEVER
+        self.will_due = None
+
+    def resume(self) -> None:
+        """Send again, in the order first sent, what is not acknowledged; then what waits.
+
+        [MQTT5-4.4.0-1] [MQTT3-4.4.0-1] [MQTT3-4.6.0-1]
+        """
+        connection = self.connection
+        if connection is None:
+            return
+        for outgoing in list(self.inflight.values()):
+            if outgoing.state == AWAITS_PUBCOMP:
+                connection.send_pubrel(outgoing.packet_id)
+            elif self.send_quota > 0 and not self.resend:
+                self._resend(connection, outgoing)
+            else:
+                self.resend.append(outgoing)
+        self.pump()
+
+    def _resend(self, connection: Link, outgoing: Outgoing) -> None:
+        if connection.send_message(outgoing, True):
+            self.send_quota -= 1
+        else:
+            del self.inflight[outgoing.packet_id]
+
+    def detach(self) -> None:
+        """The connection is gone; packets sent over it may or may not have arrived."""
+        self.connection = None
+        self.resend.clear()
+
+    def undelivered_shared(self) -> list[Outgoing]:
+        """Messages of shared subscriptions that another member may get when this session ends.
+
+        Not a QoS 2 message that was sent already [MQTT5-4.8.2-5].
+        """
+        return [
+            outgoing
+            for outgoing in (*self.inflight.values(), *self.queue)
+            if outgoing.share
+            and (outgoing.packet_id == 0 or outgoing.state == AWAITS_PUBACK)
+            and outgoing.qos > 0
+        ]

@@ -1,0 +1,98 @@
+"""A thread's rounds: what others posted, sessions with something in their inbox, timers, one flush
+each.
+
+A listener is a worker with sockets (`broker/listeners/loop.py`); housekeeping is one without; a
+test runs rounds itself.
+
+Threads: `post`, `wake` and `nudge` may be called from any thread, everything else only from the
+worker's own. Append first, ring the alarm second; a round silences the alarm first and looks
+second. With either order swapped something could wait for the next timer.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from broker.clock import Clock
+from broker.statistics import Statistics
+from broker.timers import Timers
+
+
+class Inbox(Protocol):
+    """What can be woken: a session."""
+
+    def drain_inbox(self, worker: "Worker") -> None: ...
+
+
+class Output(Protocol):
+    """What is flushed at the end of a round: a connection."""
+
+    def flush(self) -> None: ...
+
+
+class Worker:
+    """Owner of connections and sessions.
+
+    Attributes:
+        now:     the clock at the start of this round, seconds; exact enough for every use.
+        touched: connections that have written something this round, each once.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.clock = clock
+        self.now = clock.now()
+        self.timers = Timers()
+        self.statistics = Statistics()
+        self.touched: list[Output] = []
+        self._posts: deque[Callable[[], None]] = deque()
+        self._due: deque[Inbox] = deque()
+        self._alarmed = False
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call()` run on this worker's thread, in the order of the posts."""
+        self._posts.append(call)
+        self.nudge()
+
+    def wake(self, session: Inbox) -> None:
+        """Have the session drain its inbox soon."""
+        self._due.append(session)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Have a round begin soon, even with nothing posted: the clock was moved."""
+        if not self._alarmed:
+            self._alarmed = True
+            self.ring()
+
+    def ring(self) -> None:
+        """Interrupt the wait of the worker's thread, if it has one."""
+
+    def silence(self) -> None:
+        """Start of a round: from here on whoever adds something rings again."""
+        self._alarmed = False
+        self.now = self.clock.now()
+
+    def run_due(self) -> None:
+        """Run what was posted, drained and is due by now; what these add may wait for the next
+        round."""
+        posts, due = self._posts, self._due
+        for _ in range(len(posts)):
+            posts.popleft()()
+        for _ in range(len(due)):
+            due.popleft().drain_inbox(self)
+        self.timers.run(self.now)
+
+    def flush(self) -> None:
+        """Send what this round has written, one send for each connection."""
+        touched = self.touched
+        while touched:
+            self.touched = []
+            for connection in touched:
+                connection.flush()
+            touched = self.touched
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits but timers."""
+        return not (self._posts or self._due or self.touched)
