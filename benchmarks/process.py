@@ -1,0 +1,42 @@
+"""What a process has used: CPU time and memory, from /proc or, without it, from `ps`."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of the process so far, all its threads, in seconds."""
+    stat = Path(f"/proc/{pid}/stat")
+    if stat.exists():
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    days, _, clock = _ps(pid, "time").rpartition("-")
+    seconds = 0.0
+    for part in clock.split(":"):
+        seconds = seconds * 60 + float(part)
+    return seconds + 86_400 * int(days or 0)
+
+
+def resident_kib(pid: int) -> int:
+    """Resident memory now, in KiB."""
+    return _status_kib(pid, "VmRSS:") or int(_ps(pid, "rss"))
+
+
+def peak_kib(pid: int) -> int:
+    """The most resident memory so far, in KiB; the present one where the system does not say."""
+    return _status_kib(pid, "VmHWM:") or resident_kib(pid)
+
+
+def _status_kib(pid: int, key: str) -> int:
+    status = Path(f"/proc/{pid}/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith(key):
+                return int(line.split()[1])
+    return 0
+
+
+def _ps(pid: int, column: str) -> str:
+    command = ["ps", "-o", f"{column}=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -1,0 +1,57 @@
+"""Latency: one message at a time from one client to another."""
+
+from benchmarks import wire
+from benchmarks.client import (
+    Job,
+    Meter,
+    Result,
+    WrongDeliveryError,
+    clock,
+    connected,
+    receive_exactly,
+    subscribed,
+)
+
+MOST_ROUND_TRIPS = 200_000
+
+
+def round_trip(job: Job) -> Result:
+    """The time from sending a message to having received it at the other connection."""
+    table = wire.PublishTable("bench/topic", job.workload.payload, job.workload.qos, job.version)
+    receiver = subscribed(job, "to", "bench/topic")
+    publisher = connected(job, "from")
+    times: list[float] = []
+    at = table.packet_id_at
+    packets = [
+        table.stream[start : start + table.size] for start in range(0, table.length, table.size)
+    ]
+
+    def trips(until: float) -> None:
+        for turn in range(MOST_ROUND_TRIPS):
+            sent = packets[turn % table.count]
+            started = clock()
+            publisher.sendall(sent)
+            got = receive_exactly(receiver, table.size)
+            ended = clock()
+            times.append(ended - started)
+            if job.workload.qos:
+                receiver.sendall(b"\x40\x02" + got[at : at + 2])
+                if receive_exactly(publisher, wire.ACK_SIZE) != b"\x40\x02" + sent[at : at + 2]:
+                    raise WrongDeliveryError("not the PUBACK that was due")
+                got = got[:at] + sent[at : at + 2] + got[at + 2 :]
+            if got != sent:
+                raise WrongDeliveryError(f"wrong after {turn} messages: {got[:64]!r}")
+            if ended > until:
+                break
+
+    trips(clock() + job.warm_up_s)
+    times.clear()
+    meter = Meter(job)
+    trips(clock() + job.measure_s)
+    result = meter.result(len(times))
+    receiver.close()
+    publisher.close()
+    times.sort()
+    for name, share in (("p50_us", 0.5), ("p99_us", 0.99), ("max_us", 1.0)):
+        result[name] = times[min(int(len(times) * share), len(times) - 1)] * 1e6
+    return result

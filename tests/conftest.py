@@ -1,0 +1,22 @@
+"""What all tests share: a mark that names no statement of the catalogue is a collection error."""
+
+import pytest
+
+from oracle.statements import by_key
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    report = yield
+    unknown = [
+        f"{item.nodeid}: there is no statement {key!r}"
+        for item in report.result or []
+        if isinstance(item, pytest.Item)
+        for mark in item.iter_markers("statement")
+        for key in mark.args
+        if key not in by_key()
+    ]
+    if unknown:
+        report.outcome = "failed"
+        report.longrepr = "\n".join(unknown)
+    return report
