@@ -40,13 +40,24 @@ class BehaviourError(ValueError):
 class Behaviours:
     """The behaviours in force, by the stage at which they act."""
 
-    __slots__ = ("before_pubcomp", "before_suback", "echo_user_properties", "publish_received")
+    __slots__ = (
+        "before_pubcomp",
+        "before_suback",
+        "echo_user_properties",
+        "publish_received",
+        "watched",
+    )
 
     def __init__(self) -> None:
         self.publish_received: tuple[PublishReceived, ...] = ()
         self.before_suback: tuple[BeforeSuback, ...] = ()
         self.before_pubcomp: tuple[BeforePubcomp, ...] = ()
         self.echo_user_properties = False
+        self.watched: tuple[str, ...] = ()  # filters of the topics `publish_received` is about
+
+    def watch(self, topic: str) -> bool:
+        """Whether a PUBLISH to this topic is anything to `publish_received`."""
+        return any(matches(topic_filter, topic) for topic_filter in self.watched)
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> "Behaviours":
@@ -104,6 +115,7 @@ def publish_error(behaviours: Behaviours, topic_filter: str, reason: str) -> Non
         return True
 
     behaviours.publish_received += (refuse,)
+    behaviours.watched += (topic_filter,)
 
 
 def pubcomp_error(behaviours: Behaviours, topic_filter: str, reason: str) -> None:
@@ -139,6 +151,7 @@ def disconnect_with_reason(behaviours: Behaviours, topic: str) -> None:
         return True
 
     behaviours.publish_received += (disconnect,)
+    behaviours.watched += (topic,)
 
 
 def echo_user_properties(behaviours: Behaviours) -> None:

@@ -27,6 +27,11 @@ from formats.mqtt.reasons import reason_name
 
 log = logging.getLogger("touchstone")
 
+IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+QUOTA_EXCEEDED = 0x97
+# Reasons of a refusal that none of the return codes of 3.1 and 3.1.1 says (table 3.1).
+WITHOUT_RETURN_CODE = frozenset((0x80, 0x81, 0x82, 0x83, 0x90, 0x95, 0x99, 0x9A, 0x9B))
+
 # Called with (connection, flags, data, pos, end) for the packet body data[pos:end].
 Handler = Callable[["Connection", int, bytes, int, int], None]
 Handlers = tuple[Handler, ...]  # by packet type, 0 to 15
@@ -38,8 +43,11 @@ class Connection(Output):
     Attributes:
         handlers:    what each packet type means now; replaced as the state changes.
         session:     the session it has opened; None before, and when it has lost it.
+        shortcut:    PLAIN_3 or PLAIN_5 where a plain PUBLISH may take the short way in; 0 where
+                     access control looks at each.
         unanswered:  QoS 1 and 2 PUBLISH packets whose acknowledgement has not left yet (3.3.4).
         last_in:     when bytes last arrived, on the worker's clock.
+        may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
         ended:       no more packets are handled or sent.
     """
 
@@ -58,9 +66,11 @@ class Connection(Output):
         "keep_alive_s",
         "last_in",
         "maximum_in",
+        "may_prolong",
         "method",
         "received_aliases",
         "session",
+        "shortcut",
         "tls_identity",
         "transport_name",
         "unanswered",
@@ -91,8 +101,10 @@ class Connection(Output):
         self.keep_alive_s = 0
         self.last_in = worker.now
         self.maximum_in = settings.maximum_packet_size
+        self.may_prolong = False
         self.received_aliases: ReceivedAliases | None = None
         self.unanswered = 0
+        self.shortcut = 0
         self._partial: list[bytes] = []
         self._partial_size = 0
         self._wanted = 0  # bytes that `_partial` needs before it is worth a look
@@ -135,8 +147,7 @@ class Connection(Output):
         except ProtocolViolation as violation:
             self.violated(violation)
         except Exception:
-            log.exception("%s: a bug of the broker ends this connection", self.name)
-            self.disconnect(0x83, None, "internal error")
+            self.failed()
         self.worker.statistics.messages_received += packets
         if not self.ended and pos < end:
             self._keep(data[pos:] if pos else data)
@@ -150,7 +161,7 @@ class Connection(Output):
             byte = data[pos + place]
             length |= (byte & 0x7F) << 7 * place
             if not byte & 0x80:
-                if not byte and self.version != 3 and self.version != 4:
+                if not byte and self.version == 5:  # of CONNECT: see its handler
                     raise ProtocolViolation(
                         rules.VARIABLE_NOT_MINIMAL,
                         f"Remaining Length {data[pos : pos + place + 1].hex()}",
@@ -188,30 +199,48 @@ class Connection(Output):
 
     def flush(self) -> None:
         """Send what this round has written, acknowledgements among it."""
-        if self.session is not None:
-            self.unanswered = len(self.session.received)
+        if self.unanswered and self.session is not None:
+            self.unanswered = len(self.session.received) - len(self.session.carried)
         Output.flush(self)
+        if self.congested and self.transport.unsent > 2 * self.settings.max_output_bytes:
+            # Messages wait by now; this is a client that sends and reads no answers.
+            self.disconnect(QUOTA_EXCEEDED, None, f"{self.transport.unsent} bytes wait unread")
 
     def drained(self) -> None:
         """The transport has sent all it had."""
         if self.congested:
             self.congested = False
+            self.settle_plain()
             if self.session is not None:
                 self.session.pump()
 
     def violated(self, violation: ProtocolViolation) -> None:
         """The client broke a rule: tell it as its document allows, and close (4.13, 3.1.1: 4.8)."""
+        # [MQTT5-4.13.1-1] [MQTT3-4.8.0-1]
         rule = violation.rule
-        statement = rule.v5 if self.version == 5 else rule.v3
-        log.warning("%s: %s%s", self.name, violation, f" [{statement}]" if statement else "")
+        document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
+        if statement:
+            statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
+        log.warning("%s: %s%s", self.name, violation, statement)
         self.worker.statistics.violations += 1
         self.disconnect(rule.reason, None, str(violation), logged=True)
 
+    def failed(self) -> None:
+        """A bug of ours, the exception being handled: it ends this connection and no other.
+
+        [MQTT3-4.8.0-2] [U311-4.8-1]
+        """
+        log.exception("%s: a bug of the broker ends this connection", self.name)
+        self.disconnect(IMPLEMENTATION_SPECIFIC_ERROR, None, "internal error", logged=True)
+
     def refuse(self, reason: int, words: str, properties: Properties | None = None) -> None:
-        """Answer the CONNECT with an error and close [MQTT5-3.2.2-7] [MQTT3-3.2.2-5]."""
+        """Answer the CONNECT with an error and close [MQTT5-3.2.2-7] [MQTT3-3.2.2-5].
+
+        3.x closes without a CONNACK what no return code of its own fits [MQTT3-3.2.2-6].
+        """
         if self.settings.connection_messages:
             log.info("%s: refused, %s: %s", self.name, reason_name(reason), words)
-        if self.version:
+        if self.version == 5 or (self.version and reason not in WITHOUT_RETURN_CODE):
             if self.version == 5:
                 properties = {**(properties or {}), REASON_STRING: words}
             self.send(Connack(False, reason, properties))  # [MQTT5-3.2.2-6] [MQTT3-3.2.2-4]
@@ -220,7 +249,8 @@ class Connection(Output):
     def disconnect(
         self, reason: int, properties: Properties | None, words: str, logged: bool = False
     ) -> None:
-        """End the connection from our side; a 5.0 client is told why, before its CONNACK by that.
+        """End the connection from our side [MQTT5-4.13.2-1]; a 5.0 client is told why, before its
+        CONNACK by that.
 
         The will is published: only a DISCONNECT of the client prevents it.
         """
@@ -245,7 +275,7 @@ class Connection(Output):
         """Close in order: nothing more is handled or written [MQTT5-3.14.4-1] [MQTT5-3.14.4-2]."""
         if self.ended:
             return
-        self.flush()
+        Output.flush(self)
         self._lose_session()
         for place in range(len(self.layers) - 1, -1, -1):
             self.send_down(self.layers[place].close(), place)
@@ -267,7 +297,8 @@ class Connection(Output):
 
     def _lose_session(self) -> None:
         self.ended = self.held = True
-        self._out = []
+        self.plain = 0
+        self.out = []
         self._partial.clear()
         session, self.session = self.session, None
         if session is not None:

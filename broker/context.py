@@ -33,7 +33,10 @@ class Context:
     lifetime: Lifetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tree = SubscriptionTree(self.overlapping_single)
+        self.tree = SubscriptionTree(
+            self.overlapping_single,
+            lambda topic: topic.startswith("$") or self.behaviours.watch(topic),
+        )
         self.retained = RetainedStore(self.retain_expiry_s)
         self.registry = SessionRegistry(self.max_queued_messages, self.queue_qos0_messages)
         self.router = Router(self.tree, self.retained, self.upgrade_outgoing_qos)

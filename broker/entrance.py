@@ -62,6 +62,8 @@ class Entrance:
             self._climb(data, 0)
         except ProtocolViolation as violation:
             connection.violated(violation)
+        except Exception:
+            connection.failed()
 
     def _climb(self, data: bytes, place: int) -> None:
         """Pass bytes up from the layer at `place`."""

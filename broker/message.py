@@ -9,6 +9,7 @@ import math
 from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, SUBSCRIPTION_IDENTIFIER, Properties
 from formats.mqtt.publish import encode_publish_parts
 
+PLAIN_5 = 8  # added to the key of a 5.0 encoding without Subscription Identifiers
 NEVER = math.inf  # the `expires_at` of a message or session that does not expire
 
 
@@ -67,7 +68,9 @@ class Message:
         if version == 5:
             if self.expires_at is not NEVER:
                 return self._encode(version, qos, retain, identifiers, now)
-            alike: object = (5, qos, retain, identifiers)
+            alike: object = (
+                (qos, retain, identifiers) if identifiers else PLAIN_5 | qos << 1 | retain
+            )
         else:
             alike = qos << 1 | retain
         encoded = self._encoded.get(alike)
@@ -75,6 +78,10 @@ class Message:
             encoded = self._encode(version, qos, retain, identifiers, now)
             self._encoded[alike] = encoded
         return encoded
+
+    def came_as(self, version: int, head: bytes, tail: bytes) -> None:
+        """Remember the bytes it was published with, QoS 1 without RETAIN and properties."""
+        self._encoded[PLAIN_5 | 1 << 1 if version == 5 else 1 << 1] = head, tail
 
     def _encode(
         self, version: int, qos: int, retain: bool, identifiers: tuple[int, ...], now: float

@@ -147,7 +147,8 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             aliases=("max_packet_size", "message_size_limit")),
         Option("max_connection_output_bytes", GLOBAL, whole(65_536, 1_099_511_627_776),
             67_108_864, "bytes",
-            "Bytes that may wait for a client that does not read, before it is disconnected."),
+            "Bytes that may wait for a client that does not read before its QoS 0 messages are "
+            "dropped and others kept back; with twice as many it is disconnected."),
         Option("topic_alias_maximum", BOTH, whole(0, 65_535), 10, "aliases",
             "Topic Aliases a client may use (3.2.2.3.8).", aliases=("max_topic_alias",)),
         Option("max_topic_alias_broker", BOTH, whole(0, 65_535), 65_535, "aliases",

@@ -22,6 +22,7 @@ from formats.mqtt.publish import encode_publish_parts
 log = logging.getLogger("touchstone")
 
 DIAGNOSTICS = (REASON_STRING, USER_PROPERTY)  # what Request Problem Information is about
+PLAIN_3, PLAIN_5 = 3, 5  # 3.1 and 3.1.1 have the same PUBLISH
 UNLIMITED = 1 << 62  # bytes; the Maximum Packet Size of a client that states none
 
 
@@ -51,17 +52,22 @@ class Output:
         version:     protocol level 3, 4 or 5; 0 before the CONNECT.
         maximum_out: the client's Maximum Packet Size, bytes (3.1.2.11.4).
         problem_information: whether Reason Strings and User Properties are wanted (3.1.2.11.7).
-        congested:   so much waits unsent that messages had better wait in the session, or be dropped.
+        congested:   so much waits unsent that messages had better wait in the session, or be
+            dropped.
         layers:      between MQTT and the network, the lowest first.
+        out:         what this round has written, a packet each.
+        plain:       PLAIN_3 or PLAIN_5 where a QoS 0 PUBLISH without properties can go out as the
+            bytes that every client of this kind gets; 0 where `send_qos0` has to look closer.
     """
 
     __slots__ = (
-        "_out",
         "address",
         "client_id",
         "congested",
         "layers",
         "maximum_out",
+        "out",
+        "plain",
         "problem_information",
         "sent_aliases",
         "settings",
@@ -82,9 +88,10 @@ class Output:
         self.maximum_out = UNLIMITED
         self.problem_information = True
         self.congested = False
+        self.plain = 0
         self.sent_aliases: SentAliases | None = None
         self.layers: tuple[Layer, ...] = ()
-        self._out: list[bytes] = []
+        self.out: list[bytes] = []
 
     @property
     def name(self) -> str:
@@ -93,13 +100,13 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Have one whole packet sent at the end of this round."""
-        out = self._out
+        out = self.out
         if not out:
             self.worker.touched.append(self)
         out.append(data)
 
-    def send(self, packet: Packet) -> None:
-        """Send a packet other than PUBLISH, within what the client allows.
+    def send(self, packet: Packet) -> bool:
+        """Send a packet other than PUBLISH, within what the client allows; False when it cannot be.
 
         Reason String and User Properties are for whoever asked for them [MQTT5-3.1.2-29] and never
         make a packet too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] [MQTT5-3.4.2-2] [MQTT5-3.4.2-3]
@@ -129,8 +136,9 @@ class Output:
                 self.maximum_out,
                 type(packet).__name__.upper(),
             )
-            return
+            return False
         self.write(data)
+        return True
 
     def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None:
         """Send a message at QoS 0 [MQTT5-4.3.1-1] [MQTT3-4.3.1-1], or drop it where the client
@@ -145,11 +153,11 @@ class Output:
             data = self._with_alias(message, 0, retain, identifiers)[0]
         if len(data) > self.maximum_out:  # [MQTT5-3.1.2-24]
             statistics.publish_dropped += 1
-            self._forget_alias(message.topic)
+            self._take_back_alias()
             return
         statistics.publish_sent += 1
         statistics.publish_bytes_sent += len(message.payload)
-        out = self._out
+        out = self.out
         if not out:
             self.worker.touched.append(self)
         out.append(data)
@@ -169,13 +177,16 @@ class Output:
         statistics = self.worker.statistics
         if len(head) + 2 + len(tail) > self.maximum_out:
             statistics.publish_dropped += 1
-            self._forget_alias(message.topic)
+            self._take_back_alias()
             return False
         if dup:  # [MQTT5-3.3.1-1] [MQTT5-3.3.1-3] [MQTT3-3.3.1-1] [MQTT3-3.3.1-3]
             head = bytes((head[0] | 8,)) + head[1:]
         statistics.publish_sent += 1
         statistics.publish_bytes_sent += len(message.payload)
-        self.write(b"%b%c%c%b" % (head, packet_id >> 8, packet_id & 0xFF, tail))
+        out = self.out
+        if not out:
+            self.worker.touched.append(self)
+        out.append(head + packet_id.to_bytes(2, "big") + tail)
         return True
 
     def send_pubrel(self, packet_id: int) -> None:
@@ -194,29 +205,43 @@ class Output:
         topic = "" if known else message.topic
         return encode_publish_parts(topic, message.payload, qos, retain, 5, properties)
 
-    def _forget_alias(self, topic: str) -> None:
+    def _take_back_alias(self) -> None:
         if self.sent_aliases is not None:
-            self.sent_aliases.forget(topic)
+            self.sent_aliases.take_back()
 
     def flush(self) -> None:
         """Hand what this round has written to the transport, through the layers."""
-        out = self._out
-        statistics = self.worker.statistics
-        data = b"".join(out)
-        statistics.messages_sent += len(out)
+        out = self.out
+        count = len(out)
+        data = out[0] if count == 1 else b"".join(out)
         out.clear()
-        self.send_down(data, len(self.layers))
+        self.worker.statistics.messages_sent += count
+        if self.layers:
+            self.send_down(data, len(self.layers))
+        elif data:
+            self._hand_over(data)
+
+    def settle_plain(self) -> None:
+        """Work out `plain` from what it depends on."""
+        if self.congested or self.sent_aliases is not None or not self.version:
+            self.plain = 0
+        else:
+            self.plain = PLAIN_5 if self.version == 5 else PLAIN_3
 
     def send_down(self, data: bytes, place: int) -> None:
         """Send bytes through the layers below `place`."""
         for layer in reversed(self.layers[:place]):
             data = layer.to_send(data)
-        if not data:
-            return
+        if data:
+            self._hand_over(data)
+
+    def _hand_over(self, data: bytes) -> None:
+        transport = self.transport
         self.worker.statistics.bytes_sent += len(data)
-        self.transport.send(data)
-        if self.transport.unsent > self.settings.max_output_bytes:
+        transport.send(data)
+        if transport.unsent > self.settings.max_output_bytes:
             self.congested = True
+            self.plain = 0
 
 
 def _with_properties(packet: Packet, properties: Properties | None) -> Packet:

@@ -3,7 +3,7 @@
 import logging
 
 from broker.connection import Connection
-from broker.session.states import GOT_PUBACK, GOT_PUBCOMP
+from broker.session.states import GOT_PUBCOMP
 from formats.mqtt.acks import (
     Pubcomp,
     Pubrel,
@@ -20,11 +20,16 @@ PACKET_IDENTIFIER_NOT_FOUND = 0x92
 
 def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client has a QoS 1 message (4.3.2)."""
-    puback = decode_puback(flags, data, pos, end, connection.version)
+    if end - pos == 2 and not flags:  # what most of them are: nothing but a packet id
+        packet_id = data[pos] << 8 | data[pos + 1]
+    else:
+        packet_id = 0
+    if not packet_id:
+        packet_id = decode_puback(flags, data, pos, end, connection.version).packet_id
     session = connection.session
     # [MQTT5-4.4.0-2] [MQTT5-4.8.2-6] with whatever reason code, the message is done with
-    if session is not None and not session.acknowledged(puback.packet_id, GOT_PUBACK):
-        _unexpected(connection, "PUBACK", puback.packet_id)
+    if session is not None and not session.acknowledged_qos1(packet_id):
+        _unexpected(connection, "PUBACK", packet_id)
 
 
 def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
@@ -51,7 +56,7 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
     assert session is not None  # these handlers are in force only with a session
     packet_id = pubrel.packet_id
     topic = session.received.pop(packet_id, None)  # [MQTT5-4.3.3-12]
-    connection.unanswered = max(0, connection.unanswered - 1) if topic else connection.unanswered
+    session.carried.discard(packet_id)
     if topic is not None:
         for behaviour in connection.context.behaviours.before_pubcomp:
             pubcomp = behaviour(topic, pubrel) if connection.version == 5 else None

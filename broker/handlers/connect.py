@@ -15,10 +15,13 @@ from broker.access import NOT_AUTHORIZED, SUCCESS, Client
 from broker.authentication.method import Continue, Failure, Step
 from broker.authentication.method import Success as Authenticated
 from broker.connection import Connection, Handlers
+from broker.output import PLAIN_3, PLAIN_5
 from broker.session.session import Session
 from broker.settings import expiry_from_wire, expiry_to_wire
 from broker.topics.aliases import ReceivedAliases, SentAliases
 from broker.worker import Worker
+from formats.errors import ProtocolViolation
+from formats.mqtt import rules
 from formats.mqtt.connect import Connack, Connect, decode_connect
 from formats.mqtt.control import Auth
 from formats.mqtt.properties import (
@@ -63,6 +66,8 @@ class ConnectHandler:
         # A 5.0 client learns from a CONNACK what is wrong with a CONNECT that cannot be decoded.
         connection.version = version_of(data, pos, end)
         connect = decode_connect(flags, data, pos, end)  # [MQTT5-3.1.4-1] [MQTT3-3.1.4-1]
+        if connect.version == 5 and not data[pos - 1]:  # [MQTT5-1.5.5-1]
+            raise ProtocolViolation(rules.VARIABLE_NOT_MINIMAL, "Remaining Length ends with a 0", 1)
         connection.version = connect.version
         connection.connect = connect
         properties = connect.properties or {}
@@ -231,10 +236,10 @@ class ConnectHandler:
         assert connect is not None
         take_over(session)
         present = not created
-        if session.ended:  # the takeover was its end
-            session, _ = context.registry.find_or_create(connection.client_id, worker)
-            present = False
-        elif connect.clean_start and not created:  # [MQTT5-3.1.2-4] [MQTT3-3.1.2-6]
+        if session.ended:  # the takeover was its end, and somebody else may have begun the next
+            self._claim(connection, authenticated)
+            return
+        if connect.clean_start and not created:  # [MQTT5-3.1.2-4] [MQTT3-3.1.2-6]
             fresh = context.registry.make(connection.client_id, worker)
             context.registry.replace(session, fresh)
             context.lifetime.end(session, worker)
@@ -246,12 +251,23 @@ class ConnectHandler:
         session.attach(connection, connect.version, self._send_quota(connection, connect))
         connection.connected = True
         connection.handlers = self.connected
-        worker.statistics.connections += 1
-        # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before
-        connection.send(
+        # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before; the next one ends the
+        # connection [MQTT5-3.2.0-2]
+        if not connection.send(
             Connack(present, 0, self._connack_properties(connection, connect, authenticated))
-        )  # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
+        ):  # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
+            # Nothing may be sent without a CONNACK, and this one is over the Maximum Packet Size.
+            session.will = None
+            connection.connected = False
+            connection.close()
+            return
+        worker.statistics.connections += 1
         connection.connect = connection.method = None
+        connection.settle_plain()
+        if not (
+            connection.settings.access.checks_publish or connection.settings.access.checks_deliver
+        ):
+            connection.shortcut = PLAIN_5 if connect.version == 5 else PLAIN_3
         if connection.settings.connection_messages:
             log.info(
                 "%s: connected, MQTT %s, %s, session %s",
@@ -270,6 +286,7 @@ class ConnectHandler:
         if connect.version != 5:  # [MQTT3-3.1.2-4] [MQTT3-3.1.2-5] [MQTT3-3.1.2-6]
             return 0.0 if connect.clean_start else settings.persistent_client_expiration_s
         wanted = expiry_from_wire((connect.properties or {}).get(SESSION_EXPIRY_INTERVAL, 0))
+        connection.may_prolong = wanted > 0
         return min(wanted, settings.max_session_expiry_s)  # [MQTT5-3.1.2-23]
 
     def _send_quota(self, connection: Connection, connect: Connect) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 
-from broker.authentication.method import Continue, Failure
+from broker.authentication.method import NOT_AUTHORIZED, Continue, Failure, Success
 from broker.connection import Connection
 from broker.handlers.connect import CONTINUE_AUTHENTICATION, ConnectHandler, auth_properties
 from broker.settings import expiry_from_wire
@@ -25,6 +25,10 @@ from formats.mqtt.reasons import reason_name
 log = logging.getLogger("touchstone")
 
 NORMAL_DISCONNECTION = 0x00
+# "Sent by: Server" in table 3-10.
+REASONS_OF_SERVER = frozenset(
+    (0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, *range(0x9A, 0xA3)),
+)
 RE_AUTHENTICATE = 0x19
 
 
@@ -37,11 +41,15 @@ def handle_pingreq(connection: Connection, flags: int, data: bytes, pos: int, en
 def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client leaves; only with reason code 0x00 is its will discarded (3.14.4)."""
     disconnect = decode_disconnect(flags, data, pos, end, connection.version)
+    if disconnect.reason in REASONS_OF_SERVER:
+        raise ProtocolViolation(
+            rules.DISCONNECT_REASON_OF_SERVER, f"reason code 0x{disconnect.reason:02x}"
+        )
     session = connection.session
     if session is not None:
         interval = (disconnect.properties or {}).get(SESSION_EXPIRY_INTERVAL)
         if interval is not None:
-            if interval and session.expiry_interval_s == 0:
+            if interval and not connection.may_prolong:  # [U5-3.14.2.2.2-2] [U5-3.14.2.2.2-3]
                 raise ProtocolViolation(
                     rules.SESSION_EXPIRY_CHANGED_FROM_ZERO, f"Session Expiry Interval {interval}"
                 )
@@ -70,7 +78,9 @@ class AuthHandler:
         """The next step of the authentication that CONNECT began."""
         auth = self._decode(connection, flags, data, pos, end)
         if auth.reason != CONTINUE_AUTHENTICATION:
-            raise ProtocolViolation(rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}")
+            raise ProtocolViolation(
+                rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}"
+            )
         self._connect.proceed(connection, (auth.properties or {}).get(AUTHENTICATION_DATA))
 
     def connected(
@@ -88,10 +98,20 @@ class AuthHandler:
         elif auth.reason == CONTINUE_AUTHENTICATION and connection.method is not None:
             step = connection.method.proceed(answer)
         else:
-            raise ProtocolViolation(rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}")
+            raise ProtocolViolation(
+                rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}"
+            )
         if isinstance(step, Continue):
             connection.send(Auth(CONTINUE_AUTHENTICATION, auth_properties(connection, step.data)))
             return
+        client = connection.client
+        if (
+            isinstance(step, Success)
+            and client is not None
+            and step.user_name not in (None, client.user_name)
+        ):
+            # 4.12.1 lets us refuse; what was granted and is kept belongs to the first user.
+            step = Failure(NOT_AUTHORIZED, "re-authentication may not change the user")
         if isinstance(step, Failure):  # [MQTT5-4.12.1-2]
             connection.disconnect(step.reason, None, step.words)
             return
@@ -99,9 +119,7 @@ class AuthHandler:
         connection.method = None
 
     def _decode(self, connection: Connection, flags: int, data: bytes, pos: int, end: int) -> Auth:
-        """An AUTH packet with the method of the CONNECT, and no other [MQTT5-4.12.0-5]."""
-        if connection.version != 5:
-            raise ProtocolViolation(rules.SERVER_ONLY_PACKET, "AUTH")
+        """An AUTH packet with the method of the CONNECT, and no other [U5-3.15-1]."""
         auth = decode_auth(flags, data, pos, end, connection.version)
         method = (auth.properties or {}).get(AUTHENTICATION_METHOD)
         if not connection.authentication_method:

@@ -14,6 +14,8 @@ from broker.handlers.connect import (
     is_utf8,
 )
 from broker.message import NEVER, Message
+from broker.output import PLAIN_3, PLAIN_5
+from broker.topics.tree import Route
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
 from formats.mqtt.acks import Puback, Pubrec
@@ -32,6 +34,79 @@ NO_MATCHING_SUBSCRIBERS = 0x10
 
 
 def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+    """Accept a PUBLISH; the most frequent kinds take a short way.
+
+    These are QoS 0 and 1 without DUP, RETAIN and properties, to a topic that was checked and routed
+    before. Skipping what cannot apply to them takes a third of the time (benchmarks/micro.py).
+    """
+    shortcut = connection.shortcut
+    if shortcut and (not flags or flags == 2) and end - pos > 2:
+        after = pos + 2 + (data[pos] << 8 | data[pos + 1])
+        route = connection.context.tree.by_bytes.get(data[pos + 2 : after])
+        if route is not None and route.open:
+            payload = after
+            if flags:
+                payload += 2
+            if shortcut == PLAIN_5:
+                payload += 1
+            if payload <= end and (shortcut == PLAIN_3 or not data[payload - 1]):
+                if not flags:
+                    if _pass_on_qos0(connection, route, data, pos, payload, end):
+                        return
+                elif data[after] or data[after + 1]:
+                    _pass_on_qos1(connection, route, data, pos, after, payload, end)
+                    return
+    _handle_any(connection, flags, data, pos, end)
+
+
+def _pass_on_qos0(
+    connection: Connection, route: Route, data: bytes, pos: int, payload: int, end: int
+) -> bool:
+    """The short way of QoS 0: the packet goes out as it came in. False when it cannot."""
+    start = _start(pos, end)
+    if data[start] != 0x30:
+        return False  # 3.x: a Remaining Length that is longer than need be
+    worker, router = connection.worker, connection.context.router
+    statistics = worker.statistics
+    statistics.publish_received += 1
+    statistics.publish_bytes_received += end - payload
+    left = router.route_plain(route, data[start:end], end - payload, connection.shortcut, worker)
+    if left or route.groups:
+        message = Message(route.topic, data[payload:end], 0, False, None, connection.client_id)
+        rest = Route(route.topic, tuple(left), route.groups)
+        router.route(rest, message, worker, connection.session)
+    return True
+
+
+def _start(pos: int, end: int) -> int:
+    """Where a packet with its body at data[pos:end] starts, if its Remaining Length is minimal."""
+    size = end - pos
+    return pos - (2 if size < 128 else 3 if size < 16_384 else 4 if size < 2_097_152 else 5)
+
+
+def _pass_on_qos1(
+    connection: Connection, route: Route, data: bytes, pos: int, after: int, payload: int, end: int
+) -> None:
+    """The short way of QoS 1; the packet id is at `after`."""
+    worker = connection.worker
+    statistics = worker.statistics
+    statistics.publish_received += 1
+    statistics.publish_bytes_received += end - payload
+    connection.unanswered += 1
+    if connection.unanswered > connection.settings.receive_maximum and connection.version == 5:
+        raise _receive_maximum_exceeded(connection)
+    message = Message(route.topic, data[payload:end], 1, False, None, connection.client_id)
+    start = _start(pos, end)
+    if data[start] == 0x32:
+        message.came_as(connection.version, data[start:after], data[after + 2 : end])
+    taken = connection.context.router.route(route, message, worker, connection.session)
+    if taken or connection.version != 5:  # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2]
+        connection.write(b"\x40\x02" + data[after : after + 2])
+    else:
+        connection.write(b"\x40\x03" + data[after : after + 2] + b"\x10")
+
+
+def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """Check the packet against what the CONNACK allowed, then accept it."""
     worker = connection.worker
     statistics = worker.statistics
@@ -101,10 +176,14 @@ def _count_unanswered(connection: Connection, publish: Publish) -> None:
         return
     connection.unanswered += 1
     if connection.version == 5 and connection.unanswered > connection.settings.receive_maximum:
-        raise ProtocolViolation(
-            rules.RECEIVE_MAXIMUM_EXCEEDED,
-            f"{connection.unanswered} unanswered, maximum {connection.settings.receive_maximum}",
-        )
+        raise _receive_maximum_exceeded(connection)
+
+
+def _receive_maximum_exceeded(connection: Connection) -> ProtocolViolation:
+    return ProtocolViolation(
+        rules.RECEIVE_MAXIMUM_EXCEEDED,
+        f"{connection.unanswered} unanswered, maximum {connection.settings.receive_maximum}",
+    )
 
 
 def _acknowledge(connection: Connection, publish: Publish, taken: int) -> None:

@@ -10,6 +10,7 @@ from formats.errors import ProtocolViolation
 from formats.mqtt import rules
 from formats.mqtt.properties import SUBSCRIPTION_IDENTIFIER, Properties
 from formats.mqtt.subscribe import (
+    FAILURE,
     Suback,
     Subscription,
     Unsuback,
@@ -18,8 +19,8 @@ from formats.mqtt.subscribe import (
 )
 from formats.mqtt.topics import parse_shared
 
-FAILURE_FROM = 0x80
 NO_SUBSCRIPTION_EXISTED = 0x11
+PACKET_TOO_LARGE = 0x95
 RETAIN_AT_SUBSCRIBE, RETAIN_IF_NEW = 0, 1  # Retain Handling (3.8.3.1); 2 sends none
 
 
@@ -36,9 +37,9 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     due: list[Granted] = []  # retained messages, in the order of the filters
     for wanted in subscribe.subscriptions:
         reason = _grant(connection, wanted)
-        if reason < FAILURE_FROM:
+        if reason < FAILURE:
             granted, existed = _subscribe(connection, session, wanted, reason, identifier)
-            if _sends_retained(wanted, granted, existed):
+            if _sends_retained(connection, wanted, granted, existed):
                 due.append(granted)
         elif connection.version == 3:
             reason = 0  # 3.1 knows no failure: acknowledged as if granted (3.1, section 3.8)
@@ -47,7 +48,9 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     # [MQTT5-3.8.4-1] [MQTT5-3.8.4-2] [MQTT5-3.8.4-6] [MQTT5-3.8.4-7] [MQTT5-3.9.3-1]
     # [MQTT5-2.2.1-6] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.8.4-5] [MQTT3-3.9.3-1]
     # [MQTT3-2.3.1-7]
-    connection.send(Suback(subscribe.packet_id, reasons, echoed))
+    if not connection.send(Suback(subscribe.packet_id, reasons, echoed)):
+        _unanswerable(connection, "SUBACK")
+        return
     for granted in due:
         _send_retained(connection, session, granted)
 
@@ -78,6 +81,8 @@ def _check_available(connection: Connection, wanted: Subscription) -> None:
 def _grant(connection: Connection, wanted: Subscription) -> int:
     """The QoS granted, or the reason code of a failure."""
     qos = wanted.qos  # [MQTT5-3.2.2-10] asking for more than there is is no error
+    if not connection.settings.wildcards_available and has_wildcard(wanted.topic_filter):
+        return FAILURE  # [MQTT3-3.8.3-2] a 5.0 client does not get this far
     access, client = connection.settings.access, connection.client
     if access.checks_subscribe and client is not None:
         shared = parse_shared(wanted.topic_filter) if connection.version == 5 else None
@@ -101,19 +106,25 @@ def _subscribe(
         shared[1] if shared else wanted.topic_filter,
         qos,
         wanted.no_local,
-        wanted.retain_as_published,
+        wanted.retain_as_published and connection.settings.retain_available,
         identifier,
         wanted.topic_filter if shared else "",
     )
-    existed = wanted.topic_filter in session.subscriptions
+    before = session.subscriptions.get(wanted.topic_filter)
+    if before is not None and before.share != granted.share:
+        # `$share/...` of a session that was 3.1.1 before, or 5.0: another place in the tree
+        connection.context.tree.unsubscribe(before)
+        before = None
     session.subscriptions[wanted.topic_filter] = granted
     connection.context.tree.subscribe(granted)
-    return granted, existed
+    return granted, before is not None
 
 
-def _sends_retained(wanted: Subscription, granted: Granted, existed: bool) -> bool:
+def _sends_retained(
+    connection: Connection, wanted: Subscription, granted: Granted, existed: bool
+) -> bool:
     """Whether retained messages are due (3.3.1.3); never for a shared subscription (4.8.2)."""
-    if granted.share:
+    if granted.share or not connection.settings.retain_available:
         return False
     if wanted.retain_handling == RETAIN_AT_SUBSCRIBE:  # [MQTT5-3.3.1-9] [MQTT3-3.3.1-6]
         return True
@@ -127,6 +138,8 @@ def _send_retained(connection: Connection, session: Session, granted: Granted) -
     identifiers = (granted.identifier,) if granted.identifier else ()
     access, client = connection.settings.access, connection.client
     for message in connection.context.retained.match(granted.topic_filter, connection.worker.now):
+        if granted.no_local and message.origin == session.client_id:
+            continue  # [MQTT5-3.8.3-3]
         if (
             access.checks_deliver
             and client is not None
@@ -155,7 +168,16 @@ def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int
             connection.context.tree.unsubscribe(granted)
             reasons.append(0)
     echoed = _echo(connection, unsubscribe.properties)
-    connection.send(Unsuback(unsubscribe.packet_id, reasons, echoed))
+    if not connection.send(Unsuback(unsubscribe.packet_id, reasons, echoed)):
+        _unanswerable(connection, "UNSUBACK")
+
+
+def _unanswerable(connection: Connection, answer: str) -> None:
+    """End a connection whose client would wait for ever: the answer it asked for is larger than it
+    allows."""
+    connection.disconnect(
+        PACKET_TOO_LARGE, None, f"{answer} is over the client's Maximum Packet Size"
+    )
 
 
 def _echo(connection: Connection, properties: Properties | None) -> Properties | None:

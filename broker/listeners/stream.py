@@ -12,7 +12,6 @@ from broker.listeners.loop import READ, WRITE, Loop
 
 log = logging.getLogger("touchstone")
 
-READ_SIZE = 262_144  # bytes a round and connection; system calls cost, bytes hardly do
 DRAIN_S = 2.0  # how long a closing connection still takes what the peer sends
 
 
@@ -72,18 +71,19 @@ class Stream:
             self._write()
 
     def _read(self) -> None:
+        loop = self._loop
         try:
-            data = self._sock.recv(READ_SIZE)
+            count = self._sock.recv_into(loop.buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lost(error.strerror or str(error))
             return
-        if not data:
+        if not count:
             self._lost("closed by the client")
         elif not self._finishing:
-            self._loop.statistics.bytes_received += len(data)
-            self.receive(data)
+            loop.statistics.bytes_received += count
+            self.receive(bytes(loop.view[:count]))
 
     def send(self, data: bytes) -> None:
         """Send now what the network takes, the rest when it takes more."""

@@ -33,12 +33,17 @@ class Link(Protocol):
 
     version: int
     congested: bool  # so much output waits that QoS 1 and 2 had better wait in the session
+    plain: int  # see broker/output.py
+    maximum_out: int
+    out: list[bytes]
 
     def send_message(self, outgoing: Outgoing, dup: bool) -> bool: ...
 
     def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None: ...
 
     def send_pubrel(self, packet_id: int) -> None: ...
+
+    def flush(self) -> None: ...
 
 
 class Delivery(NamedTuple):
@@ -91,7 +96,11 @@ class Session:
         inflight:   sent and not completely acknowledged, by packet id, in the order first sent.
         queue:      due to the client and not sent yet, oldest first.
         received:   packet ids of QoS 2 messages that await PUBREL, with their topics.
+        carried:    those of them that an earlier connection received: they take nothing of the
+                    Receive Maximum of this one (4.9).
         send_quota: QoS 1 and 2 PUBLISH packets that may still be sent (4.9).
+        uncounted:  packet ids in flight whose PUBLISH this connection has not sent: what completes
+                    them gives nothing back to its send quota.
         expiry_interval_s: 0 ends the session with its connection, NEVER keeps it.
         expires_at: when it ends, on the broker's clock, while not connected; NEVER otherwise.
         will, will_due: the Will Message of the latest connection, and when it is to be published
@@ -99,6 +108,7 @@ class Session:
     """
 
     __slots__ = (
+        "carried",
         "client_id",
         "connection",
         "ended",
@@ -113,8 +123,8 @@ class Session:
         "received",
         "resend",
         "send_quota",
-        "send_quota_initial",
         "subscriptions",
+        "uncounted",
         "version",
         "will",
         "will_due",
@@ -135,8 +145,10 @@ class Session:
         self.resend: deque[Outgoing] = deque()
         self.inflight: dict[int, Outgoing] = {}
         self.received: dict[int, str] = {}
+        self.carried: set[int] = set()
         self.last_packet_id = 0
-        self.send_quota = self.send_quota_initial = 0
+        self.send_quota = 0
+        self.uncounted: set[int] = set()
         self.maximum_queued = maximum_queued  # 0: no limit
         self.queue_qos0 = queue_qos0
         self.expiry_interval_s = 0.0
@@ -181,11 +193,11 @@ class Session:
             return
         outgoing = Outgoing(message, qos, retain, identifiers, share)
         if (
-            connection is None
-            or self.send_quota <= 0
-            or connection.congested
+            self.send_quota <= 0  # so it is without a connection, too
+            or connection is None
             or self.queue
             or self.resend
+            or connection.congested
         ):
             self._enqueue(outgoing)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
         else:
@@ -226,7 +238,10 @@ class Session:
         if connection is None:
             return
         while self.resend and self.send_quota > 0 and not connection.congested:
-            self._resend(connection, self.resend.popleft())
+            outgoing = self.resend.popleft()
+            # Unless the client has answered without being asked again.
+            if self._is_due(outgoing):
+                self._resend(connection, outgoing)
         queue = self.queue
         now = self.worker.now
         while queue and not self.resend and not connection.congested:
@@ -252,13 +267,35 @@ class Session:
         if outgoing is None or state is None:
             return False
         if state == DONE:
-            del self.inflight[packet_id]
-            if self.send_quota < self.send_quota_initial:  # not above where it started (4.9)
-                self.send_quota += 1
-            if self.queue or self.resend:
-                self.pump()
-        else:
+            self._complete(packet_id)
+        elif outgoing.state != state:
             outgoing.state = state
+            # Last, so that PUBRELs go out again in the order of the PUBRECs [MQTT3-4.6.0-6].
+            self.inflight[packet_id] = self.inflight.pop(packet_id)
+        return True
+
+    def _complete(self, packet_id: int) -> None:
+        del self.inflight[packet_id]
+        if packet_id in self.uncounted:
+            self.uncounted.remove(packet_id)  # so that the quota stays within its start (4.9)
+        else:
+            self.send_quota += 1
+        if self.queue or self.resend:
+            self.pump()
+
+    def acknowledged_qos1(self, packet_id: int) -> bool:
+        """PUBACK came; `acknowledged` for the most frequent case."""
+        inflight = self.inflight
+        outgoing = inflight.get(packet_id)
+        if outgoing is None or outgoing.state != AWAITS_PUBACK:
+            return False
+        del inflight[packet_id]
+        if packet_id in self.uncounted:
+            self.uncounted.remove(packet_id)
+        else:
+            self.send_quota += 1
+        if self.queue or self.resend:
+            self.pump()
         return True
 
     def recorded(self, packet_id: int, reason: int) -> bool:
@@ -274,7 +311,9 @@ class Session:
         """A connection opens this session: what is unacknowledged goes out again (4.4)."""
         self.connection = connection
         self.version = version
-        self.send_quota = self.send_quota_initial = send_quota  # [MQTT5-4.9.0-1]
+        self.send_quota = send_quota  # [MQTT5-4.9.0-1]
+        self.uncounted = set(self.inflight)
+        self.carried = set(self.received)
         self.expires_at = NEVER
         self.will_due = None
 
@@ -294,8 +333,26 @@ class Session:
             else:
                 self.resend.append(outgoing)
         self.pump()
+        if self.queue and self.queue_qos0:
+            self._send_queued_qos0(connection)
+
+    def _send_queued_qos0(self, connection: Link) -> None:
+        """QoS 0 waits for no quota; what is published from now on must not overtake it."""
+        queue, self.queue = self.queue, deque()
+        for outgoing in queue:
+            if outgoing.qos:
+                self.queue.append(outgoing)
+            elif outgoing.message.expires_at > self.worker.now:  # [MQTT5-3.3.2-5]
+                connection.send_qos0(outgoing.message, outgoing.retain, outgoing.identifiers)
+
+    def _is_due(self, outgoing: Outgoing) -> bool:
+        return (
+            outgoing.state != AWAITS_PUBCOMP  # [MQTT5-4.3.3-6]
+            and self.inflight.get(outgoing.packet_id) is outgoing
+        )
 
     def _resend(self, connection: Link, outgoing: Outgoing) -> None:
+        self.uncounted.remove(outgoing.packet_id)
         if connection.send_message(outgoing, True):
             self.send_quota -= 1
         else:

@@ -39,25 +39,30 @@ class SentAliases:
     """The mapping that the broker builds towards a client that allows it: first come, first
     kept."""
 
-    __slots__ = ("_aliases", "_maximum")
+    __slots__ = ("_aliases", "_maximum", "_newest")
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
         self._aliases: dict[str, int] = {}
+        self._newest = ""  # the topic that the last `assign` gave an alias; "" when it did not
 
     def assign(self, topic: str) -> tuple[int, bool]:
         """The alias for a topic, 0 when none is left, and whether the client knows it already.
 
         Never above what the client allows [MQTT5-3.1.2-26] [MQTT5-3.3.2-11].
         """
+        self._newest = ""
         alias = self._aliases.get(topic)
         if alias is not None:
             return alias, True
         if len(self._aliases) >= self._maximum:
             return 0, False
         alias = self._aliases[topic] = len(self._aliases) + 1
+        self._newest = topic
         return alias, False
 
-    def forget(self, topic: str) -> None:
-        """Take back an assignment whose packet was never sent."""
-        self._aliases.pop(topic, None)
+    def take_back(self) -> None:
+        """The packet of the last `assign` is not sent: the client does not learn a new alias."""
+        if self._newest:
+            del self._aliases[self._newest]
+            self._newest = ""

@@ -8,7 +8,7 @@ route; looking one up takes no lock.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from broker.session.session import Session, Subscription
 from broker.topics.filters import SHARE_PREFIX, has_wildcard
@@ -40,10 +40,19 @@ class Target:
         qos:         the highest granted by the subscriptions behind it.
         identifiers: all their Subscription Identifiers.
         no_local:    some of these subscriptions asked for No Local.
+        particular:  its copy is not just what was published.
         behind:      these subscriptions.
     """
 
-    __slots__ = ("behind", "identifiers", "no_local", "qos", "retain_as_published", "session")
+    __slots__ = (
+        "behind",
+        "identifiers",
+        "no_local",
+        "particular",
+        "qos",
+        "retain_as_published",
+        "session",
+    )
 
     def __init__(self, session: Session, behind: tuple[Subscription, ...]) -> None:
         self.session = session
@@ -54,32 +63,47 @@ class Target:
         self.identifiers = tuple(one.identifier for one in behind if one.identifier)
         self.retain_as_published = any(one.retain_as_published for one in behind)
         self.no_local = any(one.no_local for one in behind)
+        self.particular = self.no_local or bool(self.identifiers)
 
 
 class Route:
-    """Who is due what is published to one topic."""
+    """Who is due what is published to one topic.
 
-    __slots__ = ("groups", "targets", "topic")
+    Attributes:
+        open: a client's PUBLISH needs no further look at its topic; False where it is reserved,
+            or a behaviour waits for it.
+    """
+
+    __slots__ = ("groups", "open", "targets", "topic")
 
     def __init__(
-        self, topic: str, targets: tuple[Target, ...], groups: tuple[ShareGroup, ...]
+        self,
+        topic: str,
+        targets: tuple[Target, ...],
+        groups: tuple[ShareGroup, ...],
+        open_: bool = False,
     ) -> None:
         self.topic = topic
         self.targets = targets
         self.groups = groups
+        self.open = open_
 
 
 class SubscriptionTree:
     """All subscriptions of a broker.
 
     Args:
-        single: one copy for a session whose filters overlap; False: one for each filter that matches.
+        single: one copy for a session whose filters overlap; False: one for each that matches.
+        closed: topics whose routes are not `open`.
     """
 
-    def __init__(self, single: bool = True) -> None:
+    def __init__(
+        self, single: bool = True, closed: Callable[[str], bool] = lambda _topic: False
+    ) -> None:
         self._lock = threading.Lock()
         self._root = Level()
         self._single = single
+        self._closed = closed
         self._by_name: dict[str, Route] = {}
         self.by_bytes: dict[bytes, Route] = {}  # to look up only; `route` fills it
         self.count = 0
@@ -183,7 +207,7 @@ class SubscriptionTree:
                 targets.append(Target(session, tuple(behind)))
             else:  # [MQTT5-3.3.4-5] one copy each, with its own identifier
                 targets.extend(Target(session, (one,)) for one in behind)
-        return Route(topic, tuple(targets), tuple(groups))
+        return Route(topic, tuple(targets), tuple(groups), not self._closed(topic))
 
     def _match(self, topic: str) -> Iterator[Level]:
         """Every level whose filter matches."""
