@@ -12,11 +12,17 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from docs.configuration_page import configuration_page  # noqa: E402
 from docs.conformance_page import conformance_page  # noqa: E402
+from docs.readme_tables import readme  # noqa: E402
+from docs.reference_pages import behaviours_page, states_page, sys_topics_page  # noqa: E402
 
 # Page, relative to docs/ -> what makes its text.
 PAGES: dict[str, Callable[[], str]] = {
+    "../README.md": readme,
+    "behaviours.md": behaviours_page,
     "configuration.md": configuration_page,
     "conformance.md": conformance_page,
+    "states.md": states_page,
+    "sys-topics.md": sys_topics_page,
 }
 
 
