@@ -38,6 +38,7 @@ class Meter:
         self.pid = job.pid
         self.broker_s = process.cpu_s(job.pid)
         self.own_s = time.process_time()
+        self.machine_s = process.machine_s()
         self.started = clock()
 
     def result(self, count: int) -> Result:
@@ -45,7 +46,13 @@ class Meter:
         wall_s = clock() - self.started
         broker_s = process.cpu_s(self.pid) - self.broker_s
         own_s = time.process_time() - self.own_s
-        return {
+        machine_s = process.machine_s()
+        result: Result = (
+            {}
+            if machine_s is None or self.machine_s is None
+            else {"others_busy": max(0.0, (machine_s - self.machine_s - broker_s - own_s) / wall_s)}
+        )
+        return result | {
             "count": count,
             "wall_s": wall_s,
             "per_second": count / wall_s,

@@ -203,7 +203,7 @@ class MixedReceiver(Receiver):
         expected, per_publisher = self.expected, self.per_publisher
         lows = buffer[table.payload_at + 2 : used : size]
         for publisher, low in zip(buffer[table.payload_at : used : size], lows, strict=True):
-            if expected[publisher] != low:
+            if expected.get(publisher) != low:
                 raise WrongDeliveryError(f"publisher {publisher & 0x7F} is out of order")
             expected[publisher] = NEXT_LOW[low]
             per_publisher[publisher] += 1

@@ -28,6 +28,17 @@ def peak_kib(pid: int) -> int:
     return _status_kib(pid, "VmHWM:") or resident_kib(pid)
 
 
+def machine_s() -> float | None:
+    """CPU time of all processes of the machine so far, in seconds; None where it is not told."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _iowait, interrupts, softirq = (
+        int(ticks) for ticks in stat.read_text().split()[1:8]
+    )
+    return (user + nice + system + interrupts + softirq) / os.sysconf("SC_CLK_TCK")
+
+
 def _status_kib(pid: int, key: str) -> int:
     status = Path(f"/proc/{pid}/status")
     if status.exists():

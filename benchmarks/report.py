@@ -22,6 +22,7 @@ HEADINGS = (
     "CPU ratio",
     "notes",
 )
+OTHERS_NOTED = 0.15  # of a core; below that, runs next to each other agree
 VERSION_NAMES = {4: "3.1.1", 5: "5.0"}
 
 
@@ -46,6 +47,9 @@ def _notes(cell: Cell, reference: Cell | None) -> str:
     latency = _ratio(cell, reference, "p50_us")
     if latency:
         notes.append(f"p50 ratio {latency}")
+    others = cell.value("others_busy") or 0.0
+    if others > OTHERS_NOTED:
+        notes.append(f"other processes used {others:.0%} of a core")
     if cell.failures:
         notes.append(
             f"FAILED {len(cell.failures)} times: {cell.failures[0].splitlines()[-1][:120]}"
@@ -186,4 +190,6 @@ METHOD = """\
   is a failure, not a number.
 - *the load generator was the limit*: it used more than 90 % of its core and the broker less
   than 90 % of its own. CPU time and memory still count; the rate is a lower bound.
+- *other processes*: the machine was not left alone; CPU per message still counts, rates and
+  latencies do less.
 """

@@ -123,7 +123,7 @@ def run_all(plan: Plan, say: Say) -> list[Cell]:
                     continue
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     cell.failures.append(str(error))
-                    reason = str(error)[-300:]
+                    reason = str(error)[:300]
                     say(f"{turn + 1} {cell.workload.name:12} {cell.broker:12} FAILED: {reason}")
                     continue
                 cell.rounds.append(result)

@@ -124,6 +124,13 @@ class _Run:
         for receiver in self.receivers:
             if receiver.delivered != total or receiver.have:
                 raise WrongDeliveryError(f"{receiver.delivered} of {total} messages arrived")
+            if receiver.released != total:
+                raise WrongDeliveryError(f"{receiver.released} PUBREL for {total} messages")
+        for publisher in self.publishers:
+            if self.qos and publisher.completed != publisher.allowed:
+                raise WrongDeliveryError(
+                    f"{publisher.completed} handshakes ended for {publisher.allowed} messages"
+                )
         for end in self.ends:
             end.connection.settimeout(STALL_S)
             end.connection.sendall(wire.PINGREQ_PACKET)

@@ -82,9 +82,9 @@ ALLOWED: tuple[frozenset[int], ...] = tuple(
 )
 
 # CONNACK return codes of 3.1 and 3.1.1 (table 3.1) for 5.0 reason codes: 1 unacceptable protocol
-# version, 2 identifier rejected, 3 server unavailable, 4 bad user name or password, 5 not authorized.
-# Five codes have a return code of their own sense; who is banned, or has no method the server knows,
-# is not authorized; for everything else the server is "unavailable", which says the least.
+# version, 2 identifier rejected, 3 server unavailable, 4 bad user name or password, 5 not
+# authorized. Five codes have a return code of their own sense; who is banned, or has no method the
+# server knows, is not authorized; for all else the server is "unavailable", which says the least.
 CONNACK_RETURN_CODES: dict[int, int] = {
     0x00: 0,
     0x80: 3,

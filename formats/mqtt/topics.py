@@ -36,10 +36,10 @@ def parse_shared(topic_filter: str) -> tuple[str, str] | None:
     """Share name and filter of `$share/NAME/FILTER`; None for a filter that is not shared (5.0)."""
     if not topic_filter.startswith(SHARE):
         return None
-    name, slash, shared_filter = topic_filter[len(SHARE) :].partition("/")
+    name, _, shared_filter = topic_filter[len(SHARE) :].partition("/")
     if not name:  # [MQTT5-4.8.2-1]
         raise ProtocolViolation(rules.SHARE_NAME_MISSING, topic_filter)
-    if not slash or not shared_filter or "+" in name or "#" in name:  # [MQTT5-4.8.2-2]
+    if not shared_filter or "+" in name or "#" in name:  # [MQTT5-4.8.2-2]
         raise ProtocolViolation(rules.SHARE_MALFORMED, topic_filter)
     check_topic_filter(shared_filter)
     return name, shared_filter

@@ -192,3 +192,11 @@ class Client:
         disconnects = [packet for packet in packets if isinstance(packet, Disconnect)]
         assert packets == disconnects, f"unexpected before the close: {packets}"
         return disconnects[0].reason if disconnects else None
+
+    def refused_with(self):
+        """The reason code of the CONNACK that the broker closed after; None without one."""
+        packets = self.wait_closed()
+        assert all(isinstance(packet, Connack) for packet in packets), f"unexpected: {packets}"
+        assert len(packets) <= 1, f"more than one CONNACK: {packets}"
+        assert not any(connack.session_present for connack in packets)
+        return packets[0].reason if packets else None

@@ -1,0 +1,19 @@
+"""One broker process for all tests of a worker; every test has topics and client ids of its own."""
+
+import uuid
+
+import pytest
+
+from tests.interop.broker_process import running
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("interop")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def name():
+    """A topic level and client id that nobody else uses; 3.1 allows a client id of 23 bytes."""
+    return "t" + uuid.uuid4().hex[:12]

@@ -1,0 +1,110 @@
+"""SUBSCRIBE, SUBACK, UNSUBSCRIBE and UNSUBACK on the wire."""
+
+from formats.mqtt import rules
+from formats.mqtt.properties import REASON_STRING, SUBSCRIPTION_IDENTIFIER, USER_PROPERTY
+from formats.mqtt.reasons import ALLOWED
+from formats.mqtt.subscribe import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
+from tests.wire.mqtt import ALL, Wire
+
+V3 = (3, 4)
+
+SUBSCRIBE = (
+    Wire("all bytes", V3, "82 08 0007 0003 612f62 01", Subscribe(7, [Subscription("a/b", 1)])),
+    Wire("all bytes", (5,), "82 09 0007 00 0003 612f62 01", Subscribe(7, [Subscription("a/b", 1)])),
+    Wire("several", V3, '82 .. ffff "#" 00 "+/a/+" 02 "/" 01',
+         Subscribe(65535, [Subscription("#"), Subscription("+/a/+", 2), Subscription("/", 1)])),
+    Wire("every option", (5,), '82 .. 0007 [ 0b ffffff7f 26 "a" "b" ] "a" 1d "b" 22 "c" 00',
+         Subscribe(7, [Subscription("a", 1, True, True, 1), Subscription("b", 2, False, False, 2),
+                       Subscription("c")],
+                   {SUBSCRIPTION_IDENTIFIER: [268_435_455], USER_PROPERTY: [("a", "b")]})),
+    Wire("shared", (5,), '82 .. 0007 [] "$share/g/a/#" 09',
+         Subscribe(7, [Subscription("$share/g/a/#", 1, False, True)])),
+    Wire("$share is a name", V3, '82 .. 0007 "$share//a" 00',
+         Subscribe(7, [Subscription("$share//a")])),
+    Wire("3.1 again", (3,), '8a .. 0007 "a" 00', Subscribe(7, [Subscription("a")]), False),
+    Wire("3.1 unused flag", (3,), '83 .. 0007 "a" 00', Subscribe(7, [Subscription("a")]), False),
+    Wire("3.1 unused bits", (3,), '82 .. 0007 "a" fd', Subscribe(7, [Subscription("a", 1)]), False),
+    Wire("QoS 0", V3, '80 .. 0007 "a" 00', rules.SUBSCRIBE_FLAGS),
+    Wire("QoS 0", (5,), '80 .. 0007 [] "a" 00', rules.SUBSCRIBE_FLAGS),
+    Wire("DUP", (4,), '8a .. 0007 "a" 00', rules.SUBSCRIBE_FLAGS),
+    Wire("RETAIN", (5,), '83 .. 0007 [] "a" 00', rules.SUBSCRIBE_FLAGS),
+    Wire("packet identifier 0", V3, '82 .. 0000 "a" 00', rules.PACKET_ID_ZERO),
+    Wire("packet identifier 0", (5,), '82 .. 0000 [] "a" 00', rules.PACKET_ID_ZERO),
+    Wire("no filter", V3, "82 02 0007", rules.SUBSCRIBE_EMPTY),
+    Wire("no filter", (5,), "82 03 0007 00", rules.SUBSCRIBE_EMPTY),
+    Wire("no options", V3, '82 .. 0007 "a"', rules.TRUNCATED),
+    Wire("no options", (5,), '82 .. 0007 [] "a" 00 "b"', rules.TRUNCATED),
+    Wire("QoS 3", V3, '82 .. 0007 "a" 03', rules.SUBSCRIBE_QOS_3),
+    Wire("QoS 3", (5,), '82 .. 0007 [] "a" 03', rules.SUBSCRIBE_QOS_3),
+    Wire("reserved bits", (4,), '82 .. 0007 "a" 04', rules.SUBSCRIBE_RESERVED_BITS),
+    Wire("reserved bit 6", (5,), '82 .. 0007 [] "a" 40', rules.SUBSCRIBE_RESERVED_BITS),
+    Wire("reserved bit 7", (5,), '82 .. 0007 [] "a" 80', rules.SUBSCRIBE_RESERVED_BITS),
+    Wire("Retain Handling 3", (5,), '82 .. 0007 [] "a" 30', rules.RETAIN_HANDLING_3),
+    Wire("shared, No Local", (5,), '82 .. 0007 [] "$share/g/a" 04', rules.SHARED_NO_LOCAL),
+    Wire("shared without name", (5,), '82 .. 0007 [] "$share//a" 00', rules.SHARE_NAME_MISSING),
+    Wire("shared without filter", (5,), '82 .. 0007 [] "$share/g" 00', rules.SHARE_MALFORMED),
+    Wire("share name with wildcard", (5,), '82 .. 0007 [] "$share/+/a" 00', rules.SHARE_MALFORMED),
+    Wire("empty filter", V3, '82 .. 0007 "" 00', rules.TOPIC_EMPTY),
+    Wire("empty filter", (5,), '82 .. 0007 [] "" 00', rules.TOPIC_EMPTY),
+    Wire("# not at the end", V3, '82 .. 0007 "#/a" 00', rules.FILTER_MULTI_LEVEL),
+    Wire("# in a level", (5,), '82 .. 0007 [] "a#" 00', rules.FILTER_MULTI_LEVEL),
+    Wire("+ in a level", V3, '82 .. 0007 "a/+b" 00', rules.FILTER_SINGLE_LEVEL),
+    Wire("+ in a level", (5,), '82 .. 0007 [] "a+" 00', rules.FILTER_SINGLE_LEVEL),
+    Wire("ill-formed filter", V3, "82 .. 0007 0001 80 00", rules.TEXT_NOT_UTF_8),
+    Wire("ill-formed filter", (5,), "82 .. 0007 [] 0001 80 00", rules.TEXT_NOT_UTF_8),
+    Wire("two identifiers", (5,), '82 .. 0007 [ 0b 01 0b 02 ] "a" 00',
+         rules.property_rules.REPEATED[8, 0x0B]),
+)  # fmt: skip
+
+SUBACK = (
+    Wire("all bytes", V3, "90 05 0007 00 01 02", Suback(7, [0, 1, 2])),
+    Wire("all bytes", (5,), "90 06 0007 00 00 01 02", Suback(7, [0, 1, 2])),
+    Wire("failure", (4,), "90 03 0007 80", Suback(7, [0x80])),
+    Wire("every reason", (5,), "90 .. ffff [] " + bytes(sorted(ALLOWED[9])).hex(),
+         Suback(65535, sorted(ALLOWED[9]))),
+    Wire("properties", (5,), '90 .. 0007 [ 1f "why" 26 "a" "b" ] 87',
+         Suback(7, [0x87], {REASON_STRING: "why", USER_PROPERTY: [("a", "b")]})),
+    Wire("3.1 unused flags", (3,), "9f 03 0007 00", Suback(7, [0]), False),
+    Wire("flags", (4, 5), "91 04 0007 00 00", rules.FLAGS_RESERVED),
+    Wire("packet identifier 0", ALL, "90 04 0000 00 00", rules.SUBSCRIPTION_ACKNOWLEDGED_ID_ZERO),
+    Wire("no reason", V3, "90 02 0007", rules.SUBACK_EMPTY),
+    Wire("no reason", (5,), "90 03 0007 00", rules.SUBACK_EMPTY),
+    Wire("QoS 3", V3, "90 03 0007 03", rules.SUBACK_REASON),
+    Wire("reason of 5.0", (4,), "90 03 0007 87", rules.SUBACK_REASON),
+    Wire("reason of UNSUBACK", (5,), "90 04 0007 00 11", rules.SUBACK_REASON),
+)  # fmt: skip
+
+UNSUBSCRIBE = (
+    Wire("all bytes", V3, "a2 07 0007 0003 612f62", Unsubscribe(7, ["a/b"])),
+    Wire("all bytes", (5,), "a2 08 0007 00 0003 612f62", Unsubscribe(7, ["a/b"])),
+    Wire("several", V3, 'a2 .. ffff "#" "$share/g"', Unsubscribe(65535, ["#", "$share/g"])),
+    Wire("several", (5,), 'a2 .. ffff [ 26 "a" "b" ] "#" "$share/g/+"',
+         Unsubscribe(65535, ["#", "$share/g/+"], {USER_PROPERTY: [("a", "b")]})),
+    Wire("3.1 again", (3,), 'aa .. 0007 "a"', Unsubscribe(7, ["a"]), False),
+    Wire("QoS 0", V3, 'a0 .. 0007 "a"', rules.UNSUBSCRIBE_FLAGS),
+    Wire("RETAIN", (5,), 'a3 .. 0007 [] "a"', rules.UNSUBSCRIBE_FLAGS),
+    Wire("packet identifier 0", V3, 'a2 .. 0000 "a"', rules.PACKET_ID_ZERO),
+    Wire("packet identifier 0", (5,), 'a2 .. 0000 [] "a"', rules.PACKET_ID_ZERO),
+    Wire("no filter", V3, "a2 02 0007", rules.UNSUBSCRIBE_EMPTY),
+    Wire("no filter", (5,), "a2 03 0007 00", rules.UNSUBSCRIBE_EMPTY),
+    Wire("filter cut", ALL, "a2 04 0007 00 01", rules.TRUNCATED),
+    Wire("malformed filter", V3, 'a2 .. 0007 "a/#/b"', rules.FILTER_MULTI_LEVEL),
+    Wire("malformed filter", (5,), 'a2 .. 0007 [] "++"', rules.FILTER_SINGLE_LEVEL),
+    Wire("shared without filter", (5,), 'a2 .. 0007 [] "$share/g/"', rules.SHARE_MALFORMED),
+    Wire("ill-formed filter", V3, "a2 .. 0007 0001 80", rules.TEXT_NOT_UTF_8),
+    Wire("ill-formed filter", (5,), "a2 .. 0007 [] 0001 80", rules.TEXT_NOT_UTF_8),
+)  # fmt: skip
+
+UNSUBACK = (
+    Wire("all bytes", V3, "b0 02 0007", Unsuback(7, [])),
+    Wire("all bytes", (5,), "b0 05 0007 00 00 11", Unsuback(7, [0, 0x11])),
+    Wire("every reason", (5,), "b0 .. ffff [] " + bytes(sorted(ALLOWED[11])).hex(),
+         Unsuback(65535, sorted(ALLOWED[11]))),
+    Wire("3.1 unused flags", (3,), "b8 02 0007", Unsuback(7, []), False),
+    Wire("flags", (4,), "b2 02 0007", rules.FLAGS_RESERVED),
+    Wire("flags", (5,), "b2 04 0007 00 00", rules.FLAGS_RESERVED),
+    Wire("packet identifier 0", ALL, "b0 02 0000", rules.SUBSCRIPTION_ACKNOWLEDGED_ID_ZERO),
+    Wire("bytes left", V3, "b0 03 0007 00", rules.TRAILING_BYTES),
+    Wire("no reason", (5,), "b0 03 0007 00", rules.UNSUBACK_EMPTY),
+    Wire("reason of SUBACK", (5,), "b0 04 0007 00 01", rules.UNSUBACK_REASON),
+)  # fmt: skip
