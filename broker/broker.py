@@ -1,14 +1,14 @@
 """The broker: from a configuration to listeners that serve it.
 
-    with Broker("listener 0\\nallow_anonymous true") as broker:
+    with Broker("listener 0 127.0.0.1\\nallow_anonymous true") as broker:
         connect_to(broker.ports[0])
 
 Threads: made, started and stopped by whoever owns it; each listener and the housekeeping have a
 thread of their own in between. Several brokers in one process do not know of each other.
 """
 
+import logging
 import os
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,16 +30,26 @@ from broker.statistics import Statistics, total
 from broker.sys_topics import SysTopics
 from broker.version import VERSION
 
+log = logging.getLogger("touchstone")
+
 RETAINED_SWEEP_S = 60.0  # how often expired retained messages are looked for
-JOIN_S = 3.0
-FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+STOP_S = 1.5  # how long clients may take to read what is due to them when the broker stops
+JOIN_S = 1.0  # how long a thread may take that waits for no client
 
 
 class Broker:
-    """One broker.
+    """One broker, started and stopped once; any number in one process.
+
+    A `with` block has it running: when the block begins every port is open, `ports` says which,
+    and all serving is done by threads of the broker. When the block ends, however it does, 5.0
+    clients have had DISCONNECT 0x8B, what was due to clients is sent as far as they read it
+    (1.5 s), the ports are free again, and no thread or file descriptor is left. Logging is the
+    caller's: the logger is "touchstone".
 
     Args:
-        configuration: read already, or text in its dialect, or None for the default one.
+        configuration: read already, or text in its dialect, or None for the default one. A text
+                       has no file that its paths could be relative to: they are relative to the
+                       current directory.
         clock:         for tests that move time.
 
     Raises:
@@ -61,7 +71,7 @@ class Broker:
         self._handlers = build()
 
     def start(self) -> None:
-        """Open every listener, then serve.
+        """Open every listener, then serve. When this raises, nothing has been started.
 
         Raises:
             ListenerError: a port that cannot be opened; then none is.
@@ -80,7 +90,8 @@ class Broker:
             self._listeners = []
             raise
         self._start_housekeeping()
-        for opened in self._listeners:
+        for listener, opened in zip(self.configuration.listeners, self._listeners, strict=True):
+            log.info("Starting TCP listener on address '%s' port %d", listener.address, opened.port)
             opened.start()
 
     def _open(self, listener: ListenerConfiguration) -> TcpListener:
@@ -91,7 +102,7 @@ class Broker:
             def tls() -> TlsLayer:
                 return TlsLayer(context)
 
-        sockets = bind(listener.address, listener.port, FAMILIES[listener["socket_domain"]])
+        sockets = bind(listener.address, listener.port, listener["socket_domain"])
         return TcpListener(
             self.context,
             Settings.of(listener, sockets[0].getsockname()[1]),
@@ -118,14 +129,22 @@ class Broker:
         self._housekeeping.timers.at(now + RETAINED_SWEEP_S, self._sweep)
 
     def stop(self) -> None:
-        """Accept no more, tell every client, send what is due, and end. Nothing if it never
-        started."""
-        for listener in self._listeners:
+        """Accept no more, tell every client, send what is due, and end; a second time, nothing.
+
+        Nothing, too, if it never started.
+        """
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
             listener.begin_stop()
-        for listener in self._listeners:
+        clock = Clock()  # of this machine: a clock that a test moves does not limit this wait
+        deadline = clock.now() + STOP_S
+        for listener in listeners:
+            listener.join(max(0.0, deadline - clock.now()))
+        for listener in listeners:
+            listener.end()
+        for listener in listeners:
             listener.join(JOIN_S)
         self._housekeeping.stop(JOIN_S)
-        self._listeners = []
 
     def __enter__(self) -> "Broker":
         self.start()

@@ -166,6 +166,12 @@ def _check_listener(draft: Draft, listener: ListenerDraft) -> None:
             f"{place}: listener: TLS-PSK is not here yet; {listener.port} is not opened"
         )
         return
+    if last(own, "tls_version", "") in ("tlsv1", "tlsv1.1"):
+        setting = own["tls_version"][-1]
+        draft.warnings.append(
+            f"{setting.line.place}: tls_version: {setting.value} is not secure; 1.2 and 1.3 are"
+            " spoken"
+        )
     for name in ("keyfile", "require_certificate"):
         if last(own, name, False) and not _of(draft, listener, "certfile"):
             raise LineError(f"{own[name][-1].line.place}: {name}: there is no certfile beside it")

@@ -15,6 +15,7 @@ from broker.context import Context
 from broker.output import Output, Transport
 from broker.session.session import Session
 from broker.settings import Settings
+from broker.timers import Timer, cancel
 from broker.topics.aliases import ReceivedAliases
 from broker.worker import Worker
 from formats.errors import ProtocolViolation
@@ -54,6 +55,7 @@ class Connection(Output):
     __slots__ = (
         "_partial",
         "_partial_size",
+        "_timer",
         "_wanted",
         "authentication_method",
         "client",
@@ -108,7 +110,9 @@ class Connection(Output):
         self._partial: list[bytes] = []
         self._partial_size = 0
         self._wanted = 0  # bytes that `_partial` needs before it is worth a look
-        worker.timers.at(worker.now + settings.connect_timeout_s, self._check_connected)
+        self._timer: Timer = worker.timers.at(
+            worker.now + settings.connect_timeout_s, self._check_connected
+        )
 
     # Bytes in.
 
@@ -202,14 +206,19 @@ class Connection(Output):
         if self.unanswered and self.session is not None:
             self.unanswered = len(self.session.received) - len(self.session.carried)
         Output.flush(self)
-        if self.congested and self.transport.unsent > 2 * self.settings.max_output_bytes:
-            # Messages wait by now; this is a client that sends and reads no answers.
+        if self.overrun:
+            self.bound_output()
+
+    def bound_output(self) -> None:
+        """Disconnect a client that goes on asking and does not read the answers."""
+        if self.overrun > self.settings.max_output_bytes:
             self.disconnect(QUOTA_EXCEEDED, None, f"{self.transport.unsent} bytes wait unread")
 
     def drained(self) -> None:
         """The transport has sent all it had."""
         if self.congested:
             self.congested = False
+            self.overrun = 0
             self.settle_plain()
             if self.session is not None:
                 self.session.pump()
@@ -236,7 +245,8 @@ class Connection(Output):
     def refuse(self, reason: int, words: str, properties: Properties | None = None) -> None:
         """Answer the CONNECT with an error and close [MQTT5-3.2.2-7] [MQTT3-3.2.2-5].
 
-        3.x closes without a CONNACK what no return code of its own fits [MQTT3-3.2.2-6].
+        3.x closes without a CONNACK what no return code of its own fits [MQTT3-3.2.2-6]; the
+        reasons of 5.0 are those of its table [MQTT5-3.2.2-8].
         """
         if self.settings.connection_messages:
             log.info("%s: refused, %s: %s", self.name, reason_name(reason), words)
@@ -252,7 +262,8 @@ class Connection(Output):
         """End the connection from our side [MQTT5-4.13.2-1]; a 5.0 client is told why, before its
         CONNACK by that.
 
-        The will is published: only a DISCONNECT of the client prevents it.
+        The will is published: only a DISCONNECT of the client prevents it. Ours has no Session
+        Expiry Interval [MQTT5-3.14.2-2].
         """
         if self.ended:
             return
@@ -296,7 +307,10 @@ class Connection(Output):
         self.close()
 
     def _lose_session(self) -> None:
-        self.ended = self.held = True
+        self.ended = self.held = (
+            True  # [MQTT5-3.1.4-6] [MQTT3-3.1.4-5] what came behind is not read
+        )
+        cancel(self._timer)  # which would keep this connection until it comes up
         self.plain = 0
         self.out = []
         self._partial.clear()
@@ -316,16 +330,19 @@ class Connection(Output):
     def watch_keep_alive(self, keep_alive_s: int) -> None:
         """Close when nothing arrives for one and a half times so long [MQTT5-3.1.2-22]
         [MQTT3-3.1.2-24]."""
+        cancel(self._timer)
         self.keep_alive_s = keep_alive_s
         if keep_alive_s:
-            self.worker.timers.at(self.worker.now + 1.5 * keep_alive_s, self._check_keep_alive)
+            self._timer = self.worker.timers.at(
+                self.worker.now + 1.5 * keep_alive_s, self._check_keep_alive
+            )
 
     def _check_keep_alive(self, now: float) -> None:
         if self.ended:
             return
         due = self.last_in + 1.5 * self.keep_alive_s
         if now < due:
-            self.worker.timers.at(due, self._check_keep_alive)
+            self._timer = self.worker.timers.at(due, self._check_keep_alive)
             return
         silence = f"nothing for {now - self.last_in:g} s, keep alive {self.keep_alive_s} s"
         self.violated(ProtocolViolation(rules.KEEP_ALIVE_TIMEOUT, silence))

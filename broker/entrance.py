@@ -1,7 +1,7 @@
 """From the bytes of the network to those of MQTT: what is spoken, and through which layers.
 
 The first bytes decide: TLS where the listener has a certificate, then MQTT or an HTTP request for a
-WebSocket. Anything else is named in the log, in words, and closed.
+WebSocket [MQTT3-7.1.1-1]. Anything else is named in the log, in words, and closed.
 
 Threads: belongs to the connection's worker.
 """
@@ -60,6 +60,7 @@ class Entrance:
                 connection.transport_name = "tls"
                 connection.layers = (self._tls_layer,)
             self._climb(data, 0)
+            connection.bound_output()  # pongs and TLS answers leave without a flush
         except ProtocolViolation as violation:
             connection.violated(violation)
         except Exception:

@@ -3,10 +3,13 @@
 Threads: a worker without sockets.
 """
 
+import logging
 import threading
 
 from broker.clock import Clock
 from broker.worker import Worker
+
+log = logging.getLogger("touchstone")
 
 
 class Housekeeping(Worker):
@@ -28,11 +31,16 @@ class Housekeeping(Worker):
     def _run(self) -> None:
         while not self._stopping:
             due = self.timers.next_at()
-            self._rung.wait(None if due is None else max(0.0, due - self.clock.now()))
+            wait_s = None if due is None else max(0.0, due - self.clock.now())
+            self._rung.wait(wait_s)
             self._rung.clear()
             self.silence()
-            self.run_due()
-            self.flush()
+            try:
+                self.run_due()
+                self.flush()
+            except Exception:
+                log.exception("%s: a bug of the broker", self.name)
+                self.ring()  # for what else was due
 
     def stop(self, patience_s: float) -> None:
         """End, and wait for it; nothing if it never started. From any other thread."""

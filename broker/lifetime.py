@@ -49,28 +49,39 @@ class Lifetime:
 
     def disconnected(self, session: Session, worker: Worker) -> None:
         """The session's connection is closed: start what waits for its return."""
-        session.detach()
+        session.detach()  # [MQTT3-4.1.0-1] all else of it stays
         now = worker.now
         if session.expiry_interval_s <= 0:
             self.end(session, worker)
             return
         if session.expiry_interval_s < NEVER:
             session.expires_at = now + session.expiry_interval_s
-            worker.timers.at(session.expires_at, lambda now: self._expire(session, worker, now))
         if session.will is not None:
             delay = (session.will.properties or {}).get(WILL_DELAY_INTERVAL, 0)
             if delay:
                 session.will_due = now + delay
-                worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
             else:
                 self.publish_will(session, worker)
+        self._set_timers(session, worker)
 
     def adopt(self, session: Session, worker: Worker) -> None:
-        """Set a new owner's timers for a session without a connection."""
+        """Set a new owner's timers for a session without a connection.
+
+        It may have moved on already; then it is no longer ours to look into.
+        """
+        if session.worker is worker:
+            self._set_timers(session, worker)
+
+    def _set_timers(self, session: Session, worker: Worker) -> None:
+        session.cancel_timers()
         if session.expires_at < NEVER:
-            worker.timers.at(session.expires_at, lambda now: self._expire(session, worker, now))
+            timer = worker.timers.at(
+                session.expires_at, lambda now: self._expire(session, worker, now)
+            )
+            session.timers.append(timer)
         if session.will_due is not None:
-            worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
+            timer = worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
+            session.timers.append(timer)
 
     def _expire(self, session: Session, worker: Worker, now: float) -> None:
         if session.worker is worker and not session.ended and session.expires_at <= now:
@@ -83,12 +94,16 @@ class Lifetime:
             self.publish_will(session, worker)
 
     def end(self, session: Session, worker: Worker) -> None:
-        """The session is over: its will is published, and nothing of it remains."""
+        """The session is over: its will is published, and nothing of it remains.
+
+        What it had retained does: that is none of its state [MQTT3-3.1.2-7].
+        """
         if session.ended:
             return
         session.ended = True
         if session.inbox:
             session.drain_inbox(worker)
+        session.cancel_timers()
         self._registry.remove(session)
         for subscription in session.subscriptions.values():
             self._router.tree.unsubscribe(subscription)

@@ -100,7 +100,11 @@ class Message:
             return self.properties
         properties = dict(self.properties) if self.properties else {}
         if expires:  # [MQTT5-3.3.2-6] what is left of it
-            properties[MESSAGE_EXPIRY_INTERVAL] = max(0, math.ceil(self.expires_at - now))
+            left_s = max(0, math.ceil(self.expires_at - now))
+            # Never more than was sent, by an error of the float or another thread's older `now`.
+            properties[MESSAGE_EXPIRY_INTERVAL] = min(
+                left_s, properties.get(MESSAGE_EXPIRY_INTERVAL, left_s)
+            )
         if identifiers:  # [MQTT5-3.3.4-3]
             properties[SUBSCRIPTION_IDENTIFIER] = list(identifiers)
         return properties

@@ -96,7 +96,8 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("use_subject_as_username", LISTENER, SWITCH, False, "",
             "The whole subject of the client's certificate is its user name."),
         Option("tls_version", LISTENER, choice("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1"), None, "",
-            "The lowest version of TLS that is spoken.", default_says="tlsv1.2"),
+            "The lowest version of TLS that is spoken; those before `tlsv1.2` mean that.",
+            default_says="tlsv1.2"),
         Option("ciphers", LISTENER, TEXT, None, "",
             "Ciphers for TLS 1.2 and older, as OpenSSL writes them.",
             default_says="those of Python"),
@@ -148,7 +149,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("max_connection_output_bytes", GLOBAL, whole(65_536, 1_099_511_627_776),
             67_108_864, "bytes",
             "Bytes that may wait for a client that does not read before its QoS 0 messages are "
-            "dropped and others kept back; with twice as many it is disconnected."),
+            "dropped and others kept back; so many more of answers, and it is disconnected."),
         Option("topic_alias_maximum", BOTH, whole(0, 65_535), 10, "aliases",
             "Topic Aliases a client may use (3.2.2.3.8).", aliases=("max_topic_alias",)),
         Option("max_topic_alias_broker", BOTH, whole(0, 65_535), 65_535, "aliases",

@@ -54,6 +54,7 @@ class Output:
         problem_information: whether Reason Strings and User Properties are wanted (3.1.2.11.7).
         congested:   so much waits unsent that messages had better wait in the session, or be
             dropped.
+        overrun:     bytes written since it was congested, none of them messages.
         layers:      between MQTT and the network, the lowest first.
         out:         what this round has written, a packet each.
         plain:       PLAIN_3 or PLAIN_5 where a QoS 0 PUBLISH without properties can go out as the
@@ -67,6 +68,7 @@ class Output:
         "layers",
         "maximum_out",
         "out",
+        "overrun",
         "plain",
         "problem_information",
         "sent_aliases",
@@ -88,6 +90,7 @@ class Output:
         self.maximum_out = UNLIMITED
         self.problem_information = True
         self.congested = False
+        self.overrun = 0
         self.plain = 0
         self.sent_aliases: SentAliases | None = None
         self.layers: tuple[Layer, ...] = ()
@@ -106,7 +109,7 @@ class Output:
         out.append(data)
 
     def send(self, packet: Packet) -> bool:
-        """Send a packet other than PUBLISH, within what the client allows; False when it cannot be.
+        """Send a packet other than PUBLISH; False when it is more than the client allows.
 
         Reason String and User Properties are for whoever asked for them [MQTT5-3.1.2-29] and never
         make a packet too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] [MQTT5-3.4.2-2] [MQTT5-3.4.2-3]
@@ -153,7 +156,6 @@ class Output:
             data = self._with_alias(message, 0, retain, identifiers)[0]
         if len(data) > self.maximum_out:  # [MQTT5-3.1.2-24]
             statistics.publish_dropped += 1
-            self._take_back_alias()
             return
         statistics.publish_sent += 1
         statistics.publish_bytes_sent += len(message.payload)
@@ -177,7 +179,6 @@ class Output:
         statistics = self.worker.statistics
         if len(head) + 2 + len(tail) > self.maximum_out:
             statistics.publish_dropped += 1
-            self._take_back_alias()
             return False
         if dup:  # [MQTT5-3.3.1-1] [MQTT5-3.3.1-3] [MQTT3-3.3.1-1] [MQTT3-3.3.1-3]
             head = bytes((head[0] | 8,)) + head[1:]
@@ -190,24 +191,24 @@ class Output:
         return True
 
     def send_pubrel(self, packet_id: int) -> None:
-        """PUBREL with reason code 0x00."""
+        """PUBREL with reason code 0x00 and the flags it has to have [MQTT3-2.2.2-1]."""
         self.write(b"\x62\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
 
     def _with_alias(
         self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]
     ) -> tuple[bytes, bytes]:
-        assigned = self.sent_aliases.assign(message.topic) if self.sent_aliases else (0, False)
-        alias, known = assigned
-        if not alias:
+        aliases = self.sent_aliases
+        alias, known = aliases.assign(message.topic) if aliases is not None else (0, False)
+        if aliases is None or not alias:
             return message.encoded(5, qos, retain, identifiers, self.worker.now)
         properties = dict(message.outgoing_properties(identifiers, self.worker.now) or {})
         properties[TOPIC_ALIAS] = alias
         topic = "" if known else message.topic
-        return encode_publish_parts(topic, message.payload, qos, retain, 5, properties)
-
-    def _take_back_alias(self) -> None:
-        if self.sent_aliases is not None:
-            self.sent_aliases.take_back()
+        head, tail = encode_publish_parts(topic, message.payload, qos, retain, 5, properties)
+        if len(head) + len(tail) + (2 if qos else 0) > self.maximum_out:
+            aliases.take_back()  # without an alias it may be small enough
+            return message.encoded(5, qos, retain, identifiers, self.worker.now)
+        return head, tail
 
     def flush(self) -> None:
         """Hand what this round has written to the transport, through the layers."""
@@ -240,6 +241,8 @@ class Output:
         self.worker.statistics.bytes_sent += len(data)
         transport.send(data)
         if transport.unsent > self.settings.max_output_bytes:
+            if self.congested:
+                self.overrun += len(data)
             self.congested = True
             self.plain = 0
 

@@ -62,6 +62,10 @@ class Router:
                 taken += 1
         return taken
 
+    def qos(self, granted: int, published: int) -> int:
+        """What a message goes out with; `route` has it in its loop, for speed."""
+        return granted if self._upgrade_qos else min(granted, published)
+
     def route_plain(
         self, route: Route, packet: bytes, payload_size: int, plain: int, worker: Worker
     ) -> "tuple[Target, ...] | list[Target]":
@@ -73,6 +77,8 @@ class Router:
 
         Returns the targets that it did not serve, for `route`.
         """
+        if self._upgrade_qos:
+            return route.targets
         left: list[Target] | None = None
         touched = worker.touched
         sent = 0
@@ -108,7 +114,7 @@ class Router:
 
     def _deliver_shared(self, member: Subscription, message: Message, worker: Worker) -> None:
         session = member.session
-        qos = min(member.qos, message.qos)  # [MQTT5-4.8.2-3]
+        qos = self.qos(member.qos, message.qos)  # [MQTT5-4.8.2-3]
         retain = message.retain and member.retain_as_published
         identifiers = (member.identifier,) if member.identifier else ()
         if session.worker is worker:
@@ -121,7 +127,9 @@ class Router:
     def pass_on(self, session: Session, worker: Worker) -> None:
         """Give what an ending session did not deliver of its shared subscriptions to other
         members."""
-        for outgoing in session.undelivered_shared():
+        for outgoing in session.undelivered_shared():  # [U5-4.8.2-2]
+            if outgoing.message.expires_at <= worker.now:
+                continue
             group = self.tree.group(outgoing.share)
             member = group.choose() if group is not None else None
             if member is not None:

@@ -1,36 +1,53 @@
 """Deadlines of one worker.
 
-Threads: a worker's own.
+Threads: a worker's own, but for `cancel`, which any thread may call.
 """
 
 import heapq
 from collections.abc import Callable
 from itertools import count
+from typing import Any
+
+Call = Callable[[float], None]
+Timer = list[Any]  # when, a number that keeps the order of equals, what to call
 
 
 class Timers:
-    """What is to be called when; nothing is ever cancelled, a call looks whether it still matters.
+    """What is to be called when.
 
-    Cancelling would cost a search on each packet; a connection instead keeps one entry that, when
-    it comes up, looks at the time of the last packet and sets itself again.
+    Cancelling on each packet would cost too much: a connection keeps one timer that, when it comes
+    up, looks at the time of the last packet and sets itself again.
     """
 
     __slots__ = ("_heap", "_order")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[float], None]]] = []
+        self._heap: list[Timer] = []
         self._order = count()
 
-    def at(self, when: float, call: Callable[[float], None]) -> None:
+    def at(self, when: float, call: Call) -> Timer:
         """Have `call(now)` called once the clock shows `when` or later."""
-        heapq.heappush(self._heap, (when, next(self._order), call))
+        timer: Timer = [when, next(self._order), call]
+        heapq.heappush(self._heap, timer)
+        return timer
 
     def next_at(self) -> float | None:
         """When the next call is due; None when there is none."""
-        return self._heap[0][0] if self._heap else None
+        when: float | None = self._heap[0][0] if self._heap else None
+        return when
 
     def run(self, now: float) -> None:
         """Call what is due."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             heapq.heappop(heap)[2](now)
+
+
+def cancel(timer: Timer) -> None:
+    """Let go of what `timer` would call. Its place is kept until then: removing it would cost a
+    search."""
+    timer[2] = _nothing
+
+
+def _nothing(_now: float) -> None:
+    """What a cancelled timer calls."""

@@ -86,11 +86,13 @@ class Worker:
     def flush(self) -> None:
         """Send what this round has written, one send for each connection."""
         touched = self.touched
-        while touched:
-            self.touched = []
-            for connection in touched:
+        flushed = 0
+        try:
+            for connection in touched:  # in the order of their first packets; may grow meanwhile
+                flushed += 1
                 connection.flush()
-            touched = self.touched
+        finally:
+            del touched[:flushed]  # one that raises does not come again; the others do
 
     @property
     def idle(self) -> bool:

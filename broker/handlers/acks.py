@@ -43,7 +43,7 @@ def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end
     elif pubrec.reason < 0x80:
         _unexpected(connection, "PUBREC", packet_id)
         if connection.version == 5:
-            connection.send(Pubrel(packet_id, PACKET_IDENTIFIER_NOT_FOUND))
+            connection.send(Pubrel(packet_id, PACKET_IDENTIFIER_NOT_FOUND))  # [MQTT5-3.6.2-1]
         else:
             connection.send_pubrel(packet_id)
 
@@ -64,7 +64,7 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
                 connection.send(pubcomp)
                 return
     if topic is None and connection.version == 5:
-        connection.send(Pubcomp(packet_id, PACKET_IDENTIFIER_NOT_FOUND))
+        connection.send(Pubcomp(packet_id, PACKET_IDENTIFIER_NOT_FOUND))  # [MQTT5-3.7.2-1]
     else:  # [MQTT5-4.3.3-11] [MQTT3-4.3.3-2]
         connection.write(b"\x70\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
 

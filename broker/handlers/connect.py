@@ -126,6 +126,7 @@ class ConnectHandler:
                 UNSUPPORTED_PROTOCOL_VERSION,
                 f"protocol level {connect.version} is not served here",
             )
+        # [MQTT5-3.1.3-5] [MQTT3-3.1.3-5] otherwise any client id will do
         if connect.version == 3 and not 0 < len(connect.client_id) <= MAXIMUM_CLIENT_ID_3_1:
             return (
                 CLIENT_IDENTIFIER_NOT_VALID,
@@ -239,6 +240,7 @@ class ConnectHandler:
         if session.ended:  # the takeover was its end, and somebody else may have begun the next
             self._claim(connection, authenticated)
             return
+        # [MQTT3-3.1.4-3]
         if connect.clean_start and not created:  # [MQTT5-3.1.2-4] [MQTT3-3.1.2-6]
             fresh = context.registry.make(connection.client_id, worker)
             context.registry.replace(session, fresh)
@@ -246,7 +248,8 @@ class ConnectHandler:
             session, present = fresh, False
         # [MQTT5-3.1.2-5] [MQTT5-3.1.2-6] [MQTT3-3.1.2-4] otherwise the session goes on, or is new
         connection.session = session
-        session.will = connect.will  # [MQTT5-3.1.2-7] [MQTT3-3.1.2-8]
+        # [MQTT5-3.1.2-7] [MQTT3-3.1.2-8] [MQTT3-3.1.2-12] no longer that of the connection before
+        session.will = connect.will  # [MQTT5-3.1.3-9]
         session.expiry_interval_s = self._expiry(connection, connect)
         session.attach(connection, connect.version, self._send_quota(connection, connect))
         connection.connected = True

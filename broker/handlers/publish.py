@@ -93,8 +93,11 @@ def _pass_on_qos1(
     statistics.publish_received += 1
     statistics.publish_bytes_received += end - payload
     connection.unanswered += 1
-    if connection.unanswered > connection.settings.receive_maximum and connection.version == 5:
+    settings = connection.settings
+    if connection.unanswered > settings.receive_maximum and connection.version == 5:
         raise _receive_maximum_exceeded(connection)
+    if not settings.maximum_qos:
+        raise _qos_not_supported(connection, 1)
     message = Message(route.topic, data[payload:end], 1, False, None, connection.client_id)
     start = _start(pos, end)
     if data[start] == 0x32:
@@ -115,11 +118,8 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
     statistics.publish_bytes_received += len(publish.payload)
     qos = publish.qos
     if qos:
-        settings = connection.settings
-        if qos > settings.maximum_qos:
-            raise ProtocolViolation(
-                rules.QOS_NOT_SUPPORTED, f"QoS {qos}, maximum {settings.maximum_qos}"
-            )
+        if qos > connection.settings.maximum_qos:
+            raise _qos_not_supported(connection, qos)
         _count_unanswered(connection, publish)
     if publish.retain and not connection.settings.retain_available:
         raise ProtocolViolation(rules.RETAIN_NOT_SUPPORTED, f"topic {publish.topic!r}")
@@ -152,6 +152,8 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
         _refuse(connection, publish, reason)
         return
     if qos == 2:
+        # Of QoS 1 nothing is remembered: the same packet id is a new message [MQTT5-4.3.2-5].
+        # It is until PUBREL, however soon the message expires [MQTT5-4.3.3-13].
         session.received[publish.packet_id] = publish.topic
     message = Message(
         publish.topic,
@@ -179,6 +181,12 @@ def _count_unanswered(connection: Connection, publish: Publish) -> None:
         raise _receive_maximum_exceeded(connection)
 
 
+def _qos_not_supported(connection: Connection, qos: int) -> ProtocolViolation:
+    return ProtocolViolation(
+        rules.QOS_NOT_SUPPORTED, f"QoS {qos}, maximum {connection.settings.maximum_qos}"
+    )
+
+
 def _receive_maximum_exceeded(connection: Connection) -> ProtocolViolation:
     return ProtocolViolation(
         rules.RECEIVE_MAXIMUM_EXCEEDED,
@@ -199,7 +207,10 @@ def _acknowledge(connection: Connection, publish: Publish, taken: int) -> None:
 
 
 def _refusal(connection: Connection, publish: Publish) -> int:
-    """Why this message is not taken: a reason code of PUBACK and PUBREC, 0 when it is."""
+    """Why this message is not taken, 0 when it is.
+
+    A reason code that both PUBACK [MQTT5-3.4.2-1] and PUBREC [MQTT5-3.5.2-1] have.
+    """
     if publish.topic[0] == "$":  # 4.7.2: such names are the server's own
         return TOPIC_NAME_INVALID
     properties = publish.properties

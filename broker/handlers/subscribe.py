@@ -3,6 +3,7 @@
 from broker.access import NOT_AUTHORIZED
 from broker.behaviours import user_properties
 from broker.connection import Connection
+from broker.session.outgoing import Outgoing
 from broker.session.session import Session
 from broker.session.session import Subscription as Granted
 from broker.topics.filters import has_wildcard
@@ -21,6 +22,7 @@ from formats.mqtt.topics import parse_shared
 
 NO_SUBSCRIPTION_EXISTED = 0x11
 PACKET_TOO_LARGE = 0x95
+FLUSHED_AFTER = 1_000  # packets of retained messages
 RETAIN_AT_SUBSCRIBE, RETAIN_IF_NEW = 0, 1  # Retain Handling (3.8.3.1); 2 sends none
 
 
@@ -134,9 +136,15 @@ def _sends_retained(
 
 def _send_retained(connection: Connection, session: Session, granted: Granted) -> None:
     """Send what is retained, with RETAIN 1 [MQTT3-3.3.1-8] and the identifier of the
-    subscription."""
+    subscription.
+
+    All of it is due: what cannot leave now waits, at QoS 0, too. One subscription may take the
+    queue beyond its maximum so, but not one after the other.
+    """
     identifiers = (granted.identifier,) if granted.identifier else ()
     access, client = connection.settings.access, connection.client
+    queue = session.queue
+    full = 0 < session.maximum_queued <= len(queue)
     for message in connection.context.retained.match(granted.topic_filter, connection.worker.now):
         if granted.no_local and message.origin == session.client_id:
             continue  # [MQTT5-3.8.3-3]
@@ -146,7 +154,22 @@ def _send_retained(connection: Connection, session: Session, granted: Granted) -
             and not access.deliver(client, message.topic)
         ):
             continue
-        session.deliver(message, min(message.qos, granted.qos), True, identifiers)
+        qos = connection.context.router.qos(granted.qos, message.qos)
+        if not full and _waits(connection, session, qos):
+            queue.append(Outgoing(message, qos, True, identifiers, ""))
+        else:
+            session.deliver(message, qos, True, identifiers)
+        if len(connection.out) >= FLUSHED_AFTER:
+            connection.flush()  # shows whether the client reads what it asked for
+            if connection.ended:
+                return
+
+
+def _waits(connection: Connection, session: Session, qos: int) -> bool:
+    """Whether a message has to wait in the session."""
+    if connection.congested:
+        return True
+    return qos > 0 and (session.send_quota <= 0 or bool(session.queue or session.resend))
 
 
 def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:

@@ -1,7 +1,7 @@
 """TLS as a layer (RFC 8446, RFC 5246), and the context a listener has for it.
 
 Options have Mosquitto's names and meaning: a client certificate is asked for only where it is
-required, and `tls_version` names the one version that is spoken.
+required, and `tls_version` names the lowest version that is spoken, which is never below 1.2.
 """
 
 import contextlib
@@ -14,7 +14,13 @@ from formats.errors import ProtocolViolation, Rule
 
 TLS_FAILURE = Rule(0x80, "", "", "TLS")
 
-VERSIONS = {"tlsv1.2": ssl.TLSVersion.TLSv1_2, "tlsv1.3": ssl.TLSVersion.TLSv1_3}
+LOWEST = {
+    "": ssl.TLSVersion.TLSv1_2,
+    "tlsv1": ssl.TLSVersion.TLSv1_2,  # RFC 8996
+    "tlsv1.1": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.2": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.3": ssl.TLSVersion.TLSv1_3,
+}
 READ_SIZE = 65_536  # bytes; a record has 16 KiB at most
 UNRECOGNIZED_NAME = int(ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
 
@@ -81,7 +87,7 @@ class TlsOptions:
     require_certificate: bool = False
     ciphers: str = ""
     ciphers_tls13: str = ""
-    tls_version: str = ""  # "": 1.2 and 1.3
+    tls_version: str = ""  # the lowest; "": 1.2
     allow_non_sni_connections: bool = True
     keylog_file: str = ""
 
@@ -259,12 +265,11 @@ def _require_names(context: ssl.SSLContext) -> None:
 
 
 def _set_versions(context: ssl.SSLContext, name: str) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if name:
-        version = VERSIONS.get(name)
-        if version is None:
-            raise TlsConfigError("tls_version", f"{name} is not one of {', '.join(VERSIONS)}")
-        context.minimum_version = context.maximum_version = version
+    lowest = LOWEST.get(name)
+    if lowest is None:
+        known = ", ".join(filter(None, LOWEST))
+        raise TlsConfigError("tls_version", f"{name} is not one of {known}")
+    context.minimum_version = lowest
 
 
 def _set_ciphers(context: ssl.SSLContext, options: TlsOptions) -> None:

@@ -18,6 +18,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 Ready = Callable[[int], None]  # called with READ, WRITE or both
 
 
+LONGEST_WAIT_S = 3_600.0  # no selector takes the 136 years that a session may last
 READ_SIZE = 262_144  # bytes a round and connection; system calls cost, bytes hardly do
 
 
@@ -68,11 +69,22 @@ class Loop(Worker):
         select = self._selector.select
         while not self._stopping:
             events = select(self._patience())
-            self.silence()
-            for key, ready in events:
-                key.data(ready)
-            self.run_due()
-            self.flush()
+            self.now = self.clock.now()
+            try:
+                for key, ready in events:
+                    key.data(ready)
+                # After `_hear`: a byte that it takes must not be that of an alarm raised since.
+                self.silence()
+                self.run_due()
+                self.flush()
+            except Exception:
+                log.exception("%s: a bug of the broker", self.name)
+                self.ring()  # for what else was due
+        self.close()
+
+    def close(self) -> None:
+        """Give up what a loop holds that does not run, or not any more."""
+        self._stopping = True
         self._selector.close()
         self._awake.close()
         self._alarm.close()
@@ -85,7 +97,7 @@ class Loop(Worker):
         if due is None:
             return None
         # Counted from the start of the round, which has only just been.
-        return due - self.now if due > self.now else 0.0
+        return min(due - self.now, LONGEST_WAIT_S) if due > self.now else 0.0
 
     def stop(self) -> None:
         """Let `run` return after this round. From the loop's own thread."""

@@ -16,7 +16,7 @@ DRAIN_S = 2.0  # how long a closing connection still takes what the peer sends
 
 
 class Stream:
-    """The `Transport` of a connection.
+    """The `Transport` of a connection: TCP, in order and without loss [MQTT5-4.2.0-1].
 
     Attributes:
         receive: who gets the bytes; set by whoever accepted the socket.
@@ -26,6 +26,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_ended",
         "_finishing",
         "_interest",
         "_loop",
@@ -45,6 +46,7 @@ class Stream:
         self._sock = sock
         self._interest = 0
         self._paused = False
+        self._ended = False  # the peer sends no more
         self._finishing = False
         self._shut = False
         self._rest: deque[memoryview] = deque()
@@ -59,16 +61,21 @@ class Stream:
         self._watch()
 
     def _watch(self) -> None:
-        interest = (0 if self._paused else READ) | (WRITE if self._rest else 0)
+        reads = not (self._paused or self._ended)
+        interest = (READ if reads else 0) | (WRITE if self._rest else 0)
         if interest != self._interest and self._sock.fileno() >= 0:
             self._loop.watch(self._sock, self._interest, interest, self._ready)
             self._interest = interest
 
     def _ready(self, events: int) -> None:
-        if events & READ and not self._paused:
-            self._read()
-        if events & WRITE and self._rest:
-            self._write()
+        try:
+            if events & READ and not self._paused:
+                self._read()
+            if events & WRITE and self._rest:
+                self._write()
+        except Exception:
+            log.exception("a bug of the broker ends a connection")
+            self._lost("ended by a bug of the broker")
 
     def _read(self) -> None:
         loop = self._loop
@@ -80,7 +87,7 @@ class Stream:
             self._lost(error.strerror or str(error))
             return
         if not count:
-            self._lost("closed by the client")
+            self._half_closed()
         elif not self._finishing:
             loop.statistics.bytes_received += count
             self.receive(bytes(loop.view[:count]))
@@ -152,17 +159,33 @@ class Stream:
         self._watch()
 
     def _shut_down(self) -> None:
+        if self._ended:
+            self.close()
+            return
         self._shut = True
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()  # the peer has gone first
 
+    def _half_closed(self) -> None:
+        """The peer sends no more; it may still read what waits for it."""
+        words = "closed by the client"
+        if not self._rest:
+            self._lost(words)
+            return
+        self._ended = True
+        if self._finishing:
+            self._watch()
+        else:
+            self.finish()
+            self.lose(words)
+
     def _lost(self, words: str) -> None:
-        finishing = self._finishing
+        finishing, lose = self._finishing, self.lose  # closing may take `lose` away
         self.close()
         if not finishing:
-            self.lose(words)
+            lose(words)
 
     def close(self) -> None:
         """Close at once."""

@@ -23,18 +23,17 @@ from broker.settings import Settings
 log = logging.getLogger("touchstone")
 
 BACKLOG = 1024
+FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 ACCEPTS_A_ROUND = 64  # so that a rush of clients does not stop those that are connected
 WITHOUT_DESCRIPTORS_S = 1.0  # how long not to accept when the process has no file descriptor left
 SHUTTING_DOWN = 0x8B
-# The order of a stop: connections are told, then given so long to take it.
-STOP_S = 1.5
 
 
 class ListenerError(Exception):
     """A listener cannot be opened; one line that says which and why."""
 
 
-def bind(address: str, port: int, family: int) -> list[socket.socket]:
+def bind(address: str, port: int, domain: str | None) -> list[socket.socket]:
     """Server sockets for one listener, IPv4 and IPv6 as the address has them, on one port.
 
     Raises:
@@ -43,7 +42,7 @@ def bind(address: str, port: int, family: int) -> list[socket.socket]:
     shown = f"port {port}" + (f" of {address}" if address else "")
     try:
         found = socket.getaddrinfo(
-            address or None, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE
+            address or None, port, FAMILIES[domain], socket.SOCK_STREAM, 0, socket.AI_PASSIVE
         )
     except OSError as error:
         raise ListenerError(f"cannot listen on {shown}: {error.strerror}") from None
@@ -113,6 +112,8 @@ class TcpListener:
         self._nodelay = nodelay
         self._origins = origins
         self._open: dict[Stream, Connection] = {}
+        self._accepts = False
+        self._stopping = False
         self._thread = threading.Thread(target=self.loop.run, name=self.loop.name, daemon=True)
 
     def start(self) -> None:
@@ -121,19 +122,22 @@ class TcpListener:
         self._thread.start()
 
     def _accepting(self, accepting: bool) -> None:
+        if accepting == self._accepts:
+            return
+        self._accepts = accepting
         for server in self._sockets:
             events = READ if accepting else 0
             self.loop.watch(server, READ - events, events, partial(self._accept, server))
 
     def _accept(self, server: socket.socket, _events: int) -> None:
         for _ in range(ACCEPTS_A_ROUND):
+            if not self._accepts:  # since this round's events were asked for
+                return
             try:
                 sock, peer = server.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    raise
+            except OSError as error:  # most likely no file descriptor is left
                 log.error("port %d: accepts nothing for a moment: %s", self.port, error.strerror)
                 self._accepting(False)
                 self.loop.timers.at(
@@ -141,13 +145,21 @@ class TcpListener:
                 )
                 return
             self.loop.statistics.sockets += 1
-            if 0 <= self._max_connections <= len(self._open):
-                log.warning("port %d: refused, max_connections is %d", self.port, len(self._open))
+            if self._full():
+                log.warning(
+                    "port %d: refused, max_connections is %d", self.port, self._max_connections
+                )
                 sock.close()
                 continue
             self._welcome(
                 sock, f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
             )
+
+    def _full(self) -> bool:
+        limit = self._max_connections
+        if not 0 <= limit <= len(self._open):
+            return False
+        return limit <= sum(not connection.ended for connection in self._open.values())
 
     def _welcome(self, sock: socket.socket, address: str) -> None:
         sock.setblocking(False)
@@ -175,31 +187,42 @@ class TcpListener:
         self._open.pop(stream, None)
         stream.receive = stream.lose = _nothing  # what they hold together can go
         stream.drained = stream.gone = _nothing_at_all
+        self._end_if_closed()
 
     def begin_stop(self) -> None:
         """Have the loop accept no more, tell every client, and end. From any thread."""
         self.loop.post(self._stop)
 
     def _stop(self) -> None:
+        self._accepting(False)
         for server in self._sockets:
-            self.loop.watch(server, READ, 0, lambda _events: None)
             server.close()
         self._sockets = []
+        self.loop.post(self._tell_all)  # after what waits in inboxes now
+
+    def _tell_all(self) -> None:
+        self._stopping = True
         for connection in list(self._open.values()):
             if connection.connected:
                 connection.disconnect(SHUTTING_DOWN, None, "the broker stops")
             else:
                 connection.close()
-        deadline = self.loop.now + STOP_S
-        self._end_when_closed(deadline)
+        self._end_if_closed()
 
-    def _end_when_closed(self, deadline: float) -> None:
-        if not self._open or self.loop.now >= deadline:
-            for stream in list(self._open):
-                stream.close()
+    def _end_if_closed(self) -> None:
+        if self._stopping and not self._open:
             self.loop.stop()
-            return
-        self.loop.timers.at(self.loop.now + 0.01, lambda _now: self._end_when_closed(deadline))
+
+    def end(self) -> None:
+        """Have the loop end even though clients do not take what is due to them. From any
+        thread."""
+        self.loop.post(self._end)
+
+    def _end(self) -> None:
+        self._stopping = True
+        for stream in list(self._open):
+            stream.close()
+        self._end_if_closed()
 
     def join(self, patience_s: float) -> bool:
         """Wait for the end; False when it does not come in time."""
@@ -211,6 +234,7 @@ class TcpListener:
         """Give up the sockets of a listener that was never started."""
         for server in self._sockets:
             server.close()
+        self.loop.close()
 
 
 def _nothing(_: object) -> None:

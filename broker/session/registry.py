@@ -21,9 +21,10 @@ class SessionRegistry:
         self.maximum = 0  # the most there have been at once
 
     def find_or_create(self, client_id: str, worker: Worker) -> tuple[Session, bool]:
-        """The session of a client id [MQTT5-3.1.3-2], and whether it was made just now.
+        """The session of a client id, and whether it was made just now.
 
-        A new one belongs to `worker`; an old one to whom it belonged.
+        A new one belongs to `worker`; an old one to whom it belonged [MQTT5-3.1.3-2]
+        [MQTT3-3.1.3-2].
         """
         with self._lock:
             session = self._sessions.get(client_id)

@@ -22,6 +22,7 @@ from broker.session.states import (
     GOT_PUBREC_ERROR,
     NEXT,
 )
+from broker.timers import Timer, cancel
 from broker.worker import Worker
 from formats.mqtt.connect import Will
 
@@ -103,6 +104,7 @@ class Session:
                     them gives nothing back to its send quota.
         expiry_interval_s: 0 ends the session with its connection, NEVER keeps it.
         expires_at: when it ends, on the broker's clock, while not connected; NEVER otherwise.
+        timers:     what its worker is to call at `expires_at` and `will_due`.
         will, will_due: the Will Message of the latest connection, and when it is to be published
                     (None while connected).
     """
@@ -124,6 +126,7 @@ class Session:
         "resend",
         "send_quota",
         "subscriptions",
+        "timers",
         "uncounted",
         "version",
         "will",
@@ -153,6 +156,7 @@ class Session:
         self.queue_qos0 = queue_qos0
         self.expiry_interval_s = 0.0
         self.expires_at = NEVER
+        self.timers: list[Timer] = []
         self.will: Will | None = None
         self.will_due: float | None = None
 
@@ -225,6 +229,7 @@ class Session:
             if packet_id not in inflight:
                 break
         outgoing.packet_id = packet_id
+        # [MQTT5-4.3.2-2] [MQTT5-4.3.3-2] with DUP 0
         if not connection.send_message(outgoing, False):
             return  # [MQTT5-3.1.2-25] over the client's limit: as good as sent
         self.last_packet_id = packet_id
@@ -256,7 +261,8 @@ class Session:
                 queue.popleft()
                 self._send(connection, outgoing)
             else:
-                return  # [MQTT5-3.3.4-9]
+                # [MQTT5-3.3.4-9] and nothing else waits for it [MQTT5-3.3.4-10] [MQTT5-4.9.0-3]
+                return
 
     # What the client acknowledges.
 
@@ -307,6 +313,12 @@ class Session:
 
     # Coming and going of the network connection.
 
+    def cancel_timers(self) -> None:
+        """Wait no longer for its end and its will."""
+        for timer in self.timers:
+            cancel(timer)
+        self.timers.clear()
+
     def attach(self, connection: Link, version: int, send_quota: int) -> None:
         """A connection opens this session: what is unacknowledged goes out again (4.4)."""
         self.connection = connection
@@ -314,13 +326,14 @@ class Session:
         self.send_quota = send_quota  # [MQTT5-4.9.0-1]
         self.uncounted = set(self.inflight)
         self.carried = set(self.received)
-        self.expires_at = NEVER
+        self.expires_at = NEVER  # [MQTT5-4.1.0-1] [MQTT3-4.1.0-2]
         self.will_due = None
+        self.cancel_timers()
 
     def resume(self) -> None:
         """Send again, in the order first sent, what is not acknowledged; then what waits.
 
-        [MQTT5-4.4.0-1] [MQTT3-4.4.0-1] [MQTT3-4.6.0-1]
+        [MQTT5-4.4.0-1] [MQTT5-4.8.2-4] [MQTT3-4.4.0-1] [MQTT3-4.6.0-1]
         """
         connection = self.connection
         if connection is None:
@@ -352,6 +365,7 @@ class Session:
         )
 
     def _resend(self, connection: Link, outgoing: Outgoing) -> None:
+        """Send a PUBLISH again, even if the message has expired meanwhile [MQTT5-4.3.3-7]."""
         self.uncounted.remove(outgoing.packet_id)
         if connection.send_message(outgoing, True):
             self.send_quota -= 1

@@ -49,7 +49,8 @@ class SentAliases:
     def assign(self, topic: str) -> tuple[int, bool]:
         """The alias for a topic, 0 when none is left, and whether the client knows it already.
 
-        Never above what the client allows [MQTT5-3.1.2-26] [MQTT5-3.3.2-11].
+        The first is 1 [MQTT5-3.3.2-8], and none is above what the client allows [MQTT5-3.1.2-26]
+        [MQTT5-3.3.2-11].
         """
         self._newest = ""
         alias = self._aliases.get(topic)

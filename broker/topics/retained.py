@@ -17,7 +17,7 @@ class Branch:
     __slots__ = ("children", "expires_at", "message")
 
     def __init__(self) -> None:
-        self.expires_at = NEVER
+        self.expires_at = NEVER  # on the broker's clock, seconds
         self.children: dict[str, Branch] = {}
         self.message: Message | None = None
 
@@ -26,7 +26,7 @@ class RetainedStore:
     """The retained message of each topic.
 
     Args:
-        expiry_s: retained messages go after so long, even if they say nothing of it.
+        expiry_s: retained messages of clients go after so long, even if they say nothing of it.
     """
 
     def __init__(self, expiry_s: float = NEVER) -> None:
@@ -40,7 +40,8 @@ class RetainedStore:
         """Replace what the topic had, or with an empty payload remove it."""
         with self._lock:
             if message.payload:
-                self._set(message, now)  # [MQTT5-3.3.1-5] [MQTT3-3.3.1-5]
+                # [MQTT5-3.3.1-5] [MQTT3-3.3.1-5] of whatever QoS [MQTT3-3.3.1-7]
+                self._set(message, now)
             else:  # [MQTT5-3.3.1-6] [MQTT5-3.3.1-7] [MQTT3-3.3.1-10] [MQTT3-3.3.1-11]
                 self._remove(message.topic)
 
@@ -57,7 +58,9 @@ class RetainedStore:
             self.size -= len(branch.message.payload)
         self.size += len(message.payload)
         branch.message = message
-        branch.expires_at = min(message.expires_at, now + self._expiry_s)
+        branch.expires_at = message.expires_at
+        if message.origin:  # the broker's own, `$SYS`, is sent when it changes and no sooner
+            branch.expires_at = min(branch.expires_at, now + self._expiry_s)
 
     def _remove(self, topic: str) -> None:
         path = [(self._root, "")]

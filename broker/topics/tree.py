@@ -210,7 +210,7 @@ class SubscriptionTree:
         return Route(topic, tuple(targets), tuple(groups), not self._closed(topic))
 
     def _match(self, topic: str) -> Iterator[Level]:
-        """Every level whose filter matches."""
+        """Every level whose filter matches [MQTT5-3.3.2-3] [MQTT3-3.3.2-3]."""
         levels = [self._root]
         wild = topic[:1] != "$"  # [MQTT5-4.7.2-1] [MQTT3-4.7.2-1] no leading wildcard matches $...
         for name in topic.split("/"):

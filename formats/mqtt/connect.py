@@ -90,7 +90,8 @@ def decode_connect(flags: int, data: bytes, pos: int, end: int) -> Connect:
     body, start = pos, packet_start(pos, end)
     name, pos = read_text(data, pos, end)
     version, pos = read_u8(data, pos, end)
-    if (name, version) not in VERSIONS:  # [MQTT5-3.1.2-1] [MQTT5-3.1.2-2] [MQTT3-3.1.2-2]
+    # [MQTT5-3.1.2-1] [MQTT5-3.1.2-2] [MQTT3-3.1.2-1] [MQTT3-3.1.2-2]
+    if (name, version) not in VERSIONS:
         raise ProtocolViolation(rules.UNSUPPORTED_VERSION, f"{name!r:.40} level {version}", body)
     if flags and version > 3:
         raise ProtocolViolation(rules.FLAGS_RESERVED, f"{flags:04b}", start)

@@ -118,8 +118,8 @@ _ALL = _ANSWERS | {CONNECT, WILL, PUBLISH, SUBSCRIBE, UNSUBSCRIBE}
 PROPERTIES: tuple[Property, ...] = (
     Property(PAYLOAD_FORMAT_INDICATOR, "Payload Format Indicator", BYTE, _PUBLISH, low=0, high=1),
     Property(MESSAGE_EXPIRY_INTERVAL, "Message Expiry Interval", FOUR_BYTES, _PUBLISH),
-    Property(CONTENT_TYPE, "Content Type", TEXT, _PUBLISH),
-    Property(RESPONSE_TOPIC, "Response Topic", TEXT, _PUBLISH),
+    Property(CONTENT_TYPE, "Content Type", TEXT, _PUBLISH),  # [MQTT5-3.3.2-19]
+    Property(RESPONSE_TOPIC, "Response Topic", TEXT, _PUBLISH),  # [MQTT5-3.3.2-13]
     Property(CORRELATION_DATA, "Correlation Data", BINARY, _PUBLISH),
     Property(
         SUBSCRIPTION_IDENTIFIER,

@@ -47,7 +47,7 @@ def decode_publish(flags: int, data: bytes, pos: int, end: int, version: int) ->
             raise ProtocolViolation(rules.PUBLISH_QOS_3, f"{flags:04b}", packet_start(pos, end))
         if not qos and flags & 8 and version > 3:  # [MQTT5-3.3.1-2] [MQTT3-3.3.1-2]
             raise ProtocolViolation(rules.PUBLISH_DUP_QOS_0, "", packet_start(pos, end))
-        topic, pos = read_text(data, pos, end)
+        topic, pos = read_text(data, pos, end)  # [MQTT5-3.3.2-1] [MQTT3-3.3.2-1]
         if "#" in topic or "+" in topic:  # [MQTT5-3.3.2-2] [MQTT3-3.3.2-2]
             raise ProtocolViolation(rules.PUBLISH_WILDCARD, topic, body)
         packet_id = 0

@@ -117,6 +117,7 @@ def _check_options(subscription: Subscription, options: int, pos: int) -> None:
 
 def _check_request_flags(flags: int, rule: Rule, pos: int, end: int, version: int) -> None:
     """Refuse reserved flags; in 3.1 only the QoS, 1, counts, and DUP may be set."""
+    # [MQTT5-3.8.1-1] [MQTT5-3.10.1-1] [MQTT3-3.8.1-1] [MQTT3-3.10.1-1]
     if (flags & 6 if version == 3 else flags) != 2:
         raise ProtocolViolation(rule, f"{flags:04b}", packet_start(pos, end))
 
@@ -207,12 +208,12 @@ def _read_answer(
 
 
 def encode_suback(suback: Suback, version: int) -> bytes:
-    """Encode; 3.x knows one failure, 0x80 [MQTT3-3.9.3-2]."""
+    """Encode; 3.1.1 knows one failure, 0x80 [MQTT3-3.9.3-2], and 3.1 none."""
     body = _request(suback.packet_id, suback.properties, version)
-    if version == 5:
-        body += bytes(suback.reasons)
-    else:
+    if version == 4:
         body += bytes(min(reason, FAILURE) for reason in suback.reasons)
+    else:
+        body += bytes(suback.reasons)
     return framed(SUBACK << 4, body)
 
 

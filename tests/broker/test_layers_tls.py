@@ -171,16 +171,26 @@ class TestRefusals:
             with pytest.raises(TlsFailure, match=words):
                 TlsLayer(context).received(data)
 
-    @pytest.mark.parametrize(("ours", "theirs"), [("tlsv1.2", 1), ("tlsv1.3", 0)])
-    def test_version_mismatch(self, pki, ours, theirs):
-        words, alert = fail(Client(pki, version=VERSIONS[theirs]), pki.options(tls_version=ours))
+    def test_version_mismatch(self, pki):
+        client = Client(pki, version=ssl.TLSVersion.TLSv1_2)
+        words, alert = fail(client, pki.options(tls_version="tlsv1.3"))
         assert words == "TLS: the client has no version of TLS that is spoken here"
         assert alert == "TLSV1_ALERT_PROTOCOL_VERSION"
 
-    @pytest.mark.parametrize(("name", "version"), [("tlsv1.2", 0), ("tlsv1.3", 1)])
-    def test_the_one_version_is_spoken(self, pki, name, version):
+    @pytest.mark.parametrize(
+        ("name", "versions"),
+        [
+            ("", VERSIONS),
+            ("tlsv1", VERSIONS),
+            ("tlsv1.1", VERSIONS),
+            ("tlsv1.2", VERSIONS),
+            ("tlsv1.3", [ssl.TLSVersion.TLSv1_3]),
+        ],
+    )
+    def test_the_lowest_version_and_those_above_are_spoken(self, pki, name, versions):
         context = server_context(pki.options(tls_version=name))
-        assert connect(Client(pki, version=VERSIONS[version]), context).handshake_done
+        for version in versions:
+            assert connect(Client(pki, version=version), context).handshake_done
 
     def test_cipher_mismatch(self, pki):
         ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"

@@ -220,6 +220,30 @@ class TestStop:
         with socket.create_connection(("127.0.0.1", port), SOON):
             assert stopped(process)[0] == 0
 
+    def test_clients_are_told_and_those_that_do_not_read_are_not_waited_for(self, start, config):
+        process = start("-c", config("listener 0 127.0.0.1", "allow_anonymous true"))
+        (port,) = ready_ports(process)
+        connect = bytes.fromhex("10 0e 0004 4d515454 05 02 0000 00 0001")
+        with (
+            socket.create_connection(("127.0.0.1", port), SOON) as told,
+            socket.socket() as silent,
+        ):
+            silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            silent.connect(("127.0.0.1", port))
+            silent.sendall(connect + b"s" + bytes.fromhex("82 08 0001 00 0002 7323 00"))
+            told.sendall(connect + b"t")
+            # What it publishes and does not read waits in the broker when that is stopped.
+            publish = bytes.fromhex("30 84 80 40 0001 73 00") + bytes(1_048_576)
+            told.sendall(publish * 8 + b"\xc0\x00")
+            received = told.makefile("rb")
+            assert received.read(1) == b"\x20"  # CONNACK
+            assert received.read(received.read(1)[0])[1] == 0
+            assert received.read(2) == b"\xd0\x00"
+            process.terminate()
+            packet_type, _, reason = received.read()[:3]
+            assert (packet_type, reason) == (0xE0, 0x8B)  # DISCONNECT, Server shutting down
+            assert process.wait(3) == 0
+
     def test_pid_file(self, start, config, tmp_path):
         process = start("-c", config("listener 0 127.0.0.1", "pid_file pid"))
         ready_ports(process)

@@ -199,6 +199,12 @@ class TestWarnings:
         configuration = parse("port 0", f"{key} x", strict=True)
         assert configuration.warnings == [f"b.conf:2: {key}: {key} has no effect here"]
 
+    @pytest.mark.parametrize("version", ["tlsv1", "tlsv1.1"])
+    def test_versions_of_tls_that_are_not_secure(self, version):
+        assert parse("listener 0", f"tls_version {version}").warnings == [
+            f"b.conf:2: tls_version: {version} is not secure; 1.2 and 1.3 are spoken"
+        ]
+
     def test_a_bridge_is_one_warning(self):
         configuration = parse("port 0", "connection x", "address y", "bridge_insecure 1", "topic #")
         assert configuration.warnings == [

@@ -1,7 +1,7 @@
 """Each test of the documents runs over every transport, for each version it binds.
 
-`site` makes brokers; `client` makes clients of the version under test; `version` is its protocol level.
-A test says `@pytest.mark.versions(5)` where it is not for all of 3, 4 and 5.
+`site` makes brokers; `client` makes clients of the version under test; `version` is its protocol
+level. A test says `@pytest.mark.versions(5)` where it is not for all of 3, 4 and 5.
 """
 
 import datetime
@@ -9,6 +9,7 @@ import datetime
 import pytest
 
 from broker.pki import ensure_test_pki
+from formats.mqtt.properties import SESSION_EXPIRY_INTERVAL
 from tests.harness.site import TRANSPORTS, Site
 
 
@@ -16,7 +17,7 @@ from tests.harness.site import TRANSPORTS, Site
 def pki(tmp_path_factory):
     """A folder with the test PKI."""
     folder = tmp_path_factory.mktemp("pki") / "pki"
-    ensure_test_pki(folder, datetime.datetime.now(datetime.timezone.utc))
+    ensure_test_pki(folder, datetime.datetime.now(datetime.UTC))
     return folder
 
 
@@ -57,4 +58,23 @@ def client(site, version, request):
         return made[0].client(version, listener)
 
     connect.site = lambda: made[0]
+    return connect
+
+
+@pytest.fixture
+def connected(client, version):
+    """`connected(client_id)` is a client whose CONNECT was accepted.
+
+    With `kept` the session outlives the connection and an older one is resumed, in any version.
+    """
+
+    def connect(client_id, kept=False, version=version, listener=0, properties=None, **options):
+        if kept:
+            options["clean_start"] = False
+            if version == 5:
+                properties = {SESSION_EXPIRY_INTERVAL: 1000, **(properties or {})}
+        one = client(version, listener)
+        assert one.connect(client_id, properties=properties, **options).reason == 0
+        return one
+
     return connect

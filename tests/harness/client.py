@@ -17,8 +17,8 @@ LIMIT = 268_435_460
 class Client:
     """One network connection with MQTT of one version on it.
 
-    `connack` is the answer to the last `connect`. Packets that the broker sent and the test did not ask
-    for yet wait in order.
+    `connack` is the answer to the last `connect`. Packets that the broker sent and the test did
+    not ask for yet wait in order.
     """
 
     def __init__(self, site, wire, version):
@@ -72,6 +72,12 @@ class Client:
         )
         self.connack = self.receive(Connack)
         return self.connack
+
+    def resume(self, client_id="client", properties=None):
+        """CONNECT to a session that outlives its connection by an hour; returns the CONNACK."""
+        if self.version == 5:
+            properties = {0x11: 3600, **(properties or {})}
+        return self.connect(client_id, clean_start=False, properties=properties)
 
     def subscribe(self, *filters, qos=0, identifier=None, properties=None, **options):
         """SUBSCRIBE to filters or `Subscription`s; returns the reason codes of the SUBACK."""
@@ -178,6 +184,15 @@ class Client:
         self.site.settle()
         self.fence()
         assert not self._packets, f"unexpected: {self._packets}"
+
+    def receive_messages(self):
+        """Every PUBLISH that has come by now, acknowledged; fails at any other packet."""
+        self.site.settle()
+        self.fence()
+        messages = []
+        while self._packets:
+            messages.append(self.receive_message())
+        return messages
 
     def wait_closed(self):
         """Wait for the broker to close; returns the packets it sent before."""

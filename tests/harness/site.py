@@ -7,6 +7,7 @@ from broker.broker import Broker, make_context
 from broker.config import Configuration
 from broker.handlers.table import build
 from broker.settings import Settings
+from broker.statistics import total
 from broker.sys_topics import SysTopics
 from broker.version import VERSION
 from broker.worker import Worker
@@ -53,14 +54,19 @@ class Site:
             Settings.of(listener, 1883 + place)
             for place, listener in enumerate(configuration.listeners)
         ]
-        self.workers = [Worker(f"memory {place}", self.clock) for place in range(len(self.settings))]
+        count = len(self.settings)
+        self.workers = [Worker(f"memory {place}", self.clock) for place in range(count)]
         housekeeping = Worker("housekeeping", self.clock)
+        self._all_workers = [*self.workers, housekeeping]
         if configuration["sys_interval"]:
             interval_s = configuration["sys_interval"]
-            SysTopics(
-                self.context, housekeeping, lambda: self.workers[0].statistics, VERSION, interval_s
-            ).publish(housekeeping.now)
-        self._all_workers = [*self.workers, housekeeping]
+            sys_topics = SysTopics(
+                self.context, housekeeping, self._statistics, VERSION, interval_s
+            )
+            sys_topics.publish(housekeeping.now)
+
+    def _statistics(self):
+        return total(worker.statistics for worker in self._all_workers)
 
     def wire(self, listener=0):
         """A new network connection."""
@@ -82,8 +88,8 @@ class Site:
     def advance(self, seconds):
         """Let time pass, and the broker do what is due then.
 
-        What clients have sent is handled before: each connected one gets a PINGRESP first, unless that
-        would change what the test is about, in which case it used `send` and `nothing` itself.
+        What clients have sent is handled before: each connected one gets a PINGRESP first, unless
+        that would change what the test is about, in which case it used `send` and `nothing` itself.
         """
         self.settle()
         self.clock.advance(seconds)
@@ -109,8 +115,14 @@ class Site:
                 worker.post(done.set)
                 assert done.wait(DEADLINE_S), f"{worker.name} does not answer"
 
+    def stop(self):
+        """Have the broker stop while clients are connected; `close` waits for it. Not in memory."""
+        for listener in self.broker._listeners:
+            listener.begin_stop()
+
     def close(self):
         for client in self.clients:
             client.wire.close()
         if self.broker is not None:
+            self.clock.release()
             self.broker.stop()

@@ -1,9 +1,10 @@
 """The client's end of a network connection: memory, TCP, TLS, WebSocket over either.
 
-A wire has `send(data)`, `receive() -> bytes` (b"" once the broker has closed; waits with a deadline)
-and `close()`.
+A wire has `send(data)`, `receive() -> bytes` (b"" once the broker has closed; waits with a
+deadline) and `close()`.
 """
 
+import contextlib
 import os
 import socket
 import ssl
@@ -102,13 +103,13 @@ class SocketWire:
         self._site = site
         raw = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = raw if context is None else context.wrap_socket(raw, server_hostname="localhost")
+        self._sock = (
+            raw if context is None else context.wrap_socket(raw, server_hostname="localhost")
+        )
 
     def send(self, data):
-        try:
+        with contextlib.suppress(OSError):  # the broker has closed; `receive` tells
             self._sock.sendall(data)
-        except OSError:
-            pass  # the broker has closed; `receive` tells
 
     def receive(self):
         try:
