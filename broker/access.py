@@ -1,9 +1,10 @@
 """Who may connect, publish and subscribe: the seam that access control fills.
 
 A listener asks its `Access` for every CONNECT, after enhanced authentication (4.12) has come
-out well. For every PUBLISH, SUBSCRIBE and delivery it looks at `checks_publish`,
-`checks_subscribe` and `checks_deliver` first and asks only if they are True, so that a broker
-that allows everything pays nothing for it.
+out well. For every PUBLISH, SUBSCRIBE and retained message that a SUBSCRIBE brings it looks at
+`checks_publish`, `checks_subscribe` and `checks_deliver` first and asks only if they are True, so
+that a broker that allows everything pays nothing for it. What the router delivers is not asked
+about yet.
 
 Threads: one `Access` serves every listener; an implementation must not change after it is made,
 or must replace what it looks at in one assignment.

@@ -192,6 +192,13 @@ def _check_broker(draft: Draft) -> None:
         for setting in draft.settings.get(name, ()):
             if wanted in (None, setting.value):
                 draft.warnings.append(f"{setting.line.place}: {name}: {says}")
+    for settings in (draft.settings, *(each.settings for each in draft.listeners)):
+        for setting in settings.get("password_file", ()):
+            if setting.value is not None:  # otherwise its absence was said
+                draft.warnings.append(
+                    f"{setting.line.place}: password_file: is not here yet; only allow_anonymous"
+                    " counts"
+                )
 
 
 def _find_files(draft: Draft, default: ListenerDraft) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from broker.access import Client
 from broker.authentication.method import Method
 from broker.context import Context
+from broker.logging_setup import printable
 from broker.output import Output, Transport
 from broker.session.session import Session
 from broker.settings import Settings
@@ -230,7 +231,7 @@ class Connection(Output):
         document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
         if statement:
             statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
-        log.warning("%s: %s%s", self.name, violation, statement)
+        log.warning("%s: %s%s", self.name, printable(str(violation)), statement)
         self.worker.statistics.violations += 1
         self.disconnect(rule.reason, None, str(violation), logged=True)
 
@@ -248,6 +249,7 @@ class Connection(Output):
         3.x closes without a CONNACK what no return code of its own fits [MQTT3-3.2.2-6]; the
         reasons of 5.0 are those of its table [MQTT5-3.2.2-8].
         """
+        words = printable(words)
         if self.settings.connection_messages:
             log.info("%s: refused, %s: %s", self.name, reason_name(reason), words)
         if self.version == 5 or (self.version and reason not in WITHOUT_RETURN_CODE):
@@ -267,6 +269,7 @@ class Connection(Output):
         """
         if self.ended:
             return
+        words = printable(words)
         if not logged and self.settings.connection_messages:
             log.info("%s: disconnected, %s: %s", self.name, reason_name(reason), words)
         if self.connected:

@@ -20,7 +20,7 @@ def will_message(will: Will, client_id: str, now: float) -> Message:
     """The Application Message that a will becomes when it is published."""
     properties = dict(will.properties or {})
     properties.pop(WILL_DELAY_INTERVAL, None)
-    interval = properties.pop(MESSAGE_EXPIRY_INTERVAL, None)
+    interval = properties.get(MESSAGE_EXPIRY_INTERVAL)
     return Message(
         will.topic,
         will.payload,

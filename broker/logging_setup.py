@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 LOGGER = logging.getLogger("touchstone")
+LONGEST = 1_000  # characters of a text from the network
 NOTICE = 25  # between logging.INFO and logging.WARNING
 
 LEVELS = (logging.DEBUG, logging.INFO, NOTICE, logging.WARNING, logging.ERROR, logging.CRITICAL)
@@ -56,7 +57,10 @@ class OnlyLevels(logging.Filter):
 
 
 def printable(text: str) -> str:
-    """`text` from the network without anything that could forge or hide a line of the log."""
+    """`text` from the network without anything that could forge, hide or flood a line of the log,
+    and fit for a Reason String."""
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "…"
     if text.isprintable():
         return text
     return "".join(

@@ -21,8 +21,9 @@ class Message:
         payload:    bytes, never inspected but for a Payload Format Indicator.
         qos:        as published.
         retain:     as published.
-        properties: those that travel with the message (3.3.2.3), without Topic Alias, Subscription
-                    Identifier and Message Expiry Interval; None when there are none.
+        properties: those that travel with the message (3.3.2.3), without Topic Alias and
+                    Subscription Identifier, and the Message Expiry Interval as published; None
+                    when there are none.
         origin:     client id of the publisher; "" for the broker's own.
         expires_at: on the broker's clock, seconds; NEVER if it does not.
     """

@@ -123,7 +123,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "The same for one listener, whatever `per_listener_settings` says.",
             default_says="`allow_anonymous`"),
         Option("password_file", SECURITY, PATH, None, "",
-            "Users, as lines of `user:password`."),
+            "Users, as lines of `user:password`; this comes with access control."),
         Option("per_listener_settings", GLOBAL, SWITCH, False, "",
             "Lets each listener have its own value of the options of scope *security*."),
         Option("auth_method", GLOBAL, choice("SCRAM-SHA-1", "SCRAM-SHA-256", "CHALLENGE"), (), "",
@@ -171,8 +171,6 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "The longest Session Expiry Interval a client gets (3.2.2.3.2).", default_says="any"),
         Option("response_information", GLOBAL, TEXT, "", "",
             "Response Information for clients that ask; `%c` in it is the client id (3.2.2.3.15)."),
-        Option("server_reference", GLOBAL, TEXT, "", "",
-            "Another server, named to clients that are sent away (3.2.2.3.16)."),
     )),
     ("Sessions and messages", (
         Option("allow_zero_length_clientid", SECURITY, SWITCH, True, "",

@@ -11,6 +11,8 @@ from typing import Any
 Call = Callable[[float], None]
 Timer = list[Any]  # when, a number that keeps the order of equals, what to call
 
+SWEPT_AT = 1_024  # timers; fewer are not worth a look for cancelled ones
+
 
 class Timers:
     """What is to be called when.
@@ -19,22 +21,36 @@ class Timers:
     up, looks at the time of the last packet and sets itself again.
     """
 
-    __slots__ = ("_heap", "_order")
+    __slots__ = ("_heap", "_order", "_sweep_at")
 
     def __init__(self) -> None:
         self._heap: list[Timer] = []
         self._order = count()
+        self._sweep_at = SWEPT_AT
 
     def at(self, when: float, call: Call) -> Timer:
         """Have `call(now)` called once the clock shows `when` or later."""
+        if len(self._heap) >= self._sweep_at:
+            self._sweep()
         timer: Timer = [when, next(self._order), call]
         heapq.heappush(self._heap, timer)
         return timer
+
+    def _sweep(self) -> None:
+        """Let go of cancelled timers once they may be half of all: some would stay for years."""
+        heap = self._heap
+        heap[:] = [timer for timer in heap if timer[2] is not _nothing]  # `run` holds this list
+        heapq.heapify(heap)
+        self._sweep_at = max(SWEPT_AT, 2 * len(heap))
 
     def next_at(self) -> float | None:
         """When the next call is due; None when there is none."""
         when: float | None = self._heap[0][0] if self._heap else None
         return when
+
+    def __len__(self) -> int:
+        """How many there are, with the cancelled ones that are still kept."""
+        return len(self._heap)
 
     def run(self, now: float) -> None:
         """Call what is due."""
@@ -44,8 +60,8 @@ class Timers:
 
 
 def cancel(timer: Timer) -> None:
-    """Let go of what `timer` would call. Its place is kept until then: removing it would cost a
-    search."""
+    """Let go of what `timer` would call. Its place is kept until then, or until there are many
+    such: removing it would cost a search."""
     timer[2] = _nothing
 
 

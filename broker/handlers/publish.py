@@ -135,7 +135,7 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
             if aliases is None:
                 raise ProtocolViolation(rules.TOPIC_ALIAS_INVALID, f"alias {alias}, maximum 0")
             publish.topic = aliases.resolve(alias, publish.topic)
-        interval = properties.pop(MESSAGE_EXPIRY_INTERVAL, None)
+        interval = properties.get(MESSAGE_EXPIRY_INTERVAL)
         if interval is not None:
             expires_at = worker.now + interval
     for behaviour in connection.context.behaviours.publish_received:

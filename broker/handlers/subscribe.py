@@ -38,13 +38,16 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     reasons: list[int] = []
     due: list[Granted] = []  # retained messages, in the order of the filters
     for wanted in subscribe.subscriptions:
+        reason = _refusal(connection, wanted)
+        if reason:
+            # 3.1 knows no failure: acknowledged as if granted (3.1, section 3.8)
+            reasons.append(0 if connection.version == 3 else reason)
+            continue
         reason = _grant(connection, wanted)
         if reason < FAILURE:
             granted, existed = _subscribe(connection, session, wanted, reason, identifier)
             if _sends_retained(connection, wanted, granted, existed):
                 due.append(granted)
-        elif connection.version == 3:
-            reason = 0  # 3.1 knows no failure: acknowledged as if granted (3.1, section 3.8)
         reasons.append(reason)
     echoed = _echo(connection, subscribe.properties)
     # [MQTT5-3.8.4-1] [MQTT5-3.8.4-2] [MQTT5-3.8.4-6] [MQTT5-3.8.4-7] [MQTT5-3.9.3-1]
@@ -80,18 +83,23 @@ def _check_available(connection: Connection, wanted: Subscription) -> None:
         raise ProtocolViolation(rules.SHARED_NOT_SUPPORTED, wanted.topic_filter)
 
 
-def _grant(connection: Connection, wanted: Subscription) -> int:
-    """The QoS granted, or the reason code of a failure."""
-    qos = wanted.qos  # [MQTT5-3.2.2-10] asking for more than there is is no error
+def _refusal(connection: Connection, wanted: Subscription) -> int:
+    """Why this filter is not granted, 0 when nothing is against it."""
     if not connection.settings.wildcards_available and has_wildcard(wanted.topic_filter):
         return FAILURE  # [MQTT3-3.8.3-2] a 5.0 client does not get this far
     access, client = connection.settings.access, connection.client
     if access.checks_subscribe and client is not None:
         shared = parse_shared(wanted.topic_filter) if connection.version == 5 else None
         topic_filter = shared[1] if shared else wanted.topic_filter
-        if not access.subscribe(client, topic_filter, qos):
+        if not access.subscribe(client, topic_filter, wanted.qos):
             return NOT_AUTHORIZED
-    qos = min(qos, connection.settings.maximum_qos)
+    return 0
+
+
+def _grant(connection: Connection, wanted: Subscription) -> int:
+    """The QoS granted, or what a behaviour answers instead."""
+    # [MQTT5-3.2.2-10] asking for more than there is is no error
+    qos = min(wanted.qos, connection.settings.maximum_qos)
     for behaviour in connection.context.behaviours.before_suback:
         reason = behaviour(wanted.topic_filter, qos)
         if reason is not None:

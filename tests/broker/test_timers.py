@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from broker.timers import Timers, cancel
+from broker.timers import SWEPT_AT, Timers, cancel
 
 
 def test_calls_come_in_the_order_of_their_times_and_equals_in_the_order_they_were_set():
@@ -47,3 +47,30 @@ def test_a_cancelled_timer_neither_calls_nor_keeps_what_it_would_have_called():
     gc.collect()
     assert gone() is None
     timers.run(2e9)
+
+
+def test_cancelled_timers_do_not_pile_up():
+    timers, ran = Timers(), []
+    for number in range(SWEPT_AT // 2):
+        timers.at(1.0, lambda _now, number=number: ran.append(number))
+    for _ in range(20 * SWEPT_AT):
+        cancel(timers.at(1e9, lambda _now: ran.append("cancelled")))
+    assert len(timers) <= 2 * SWEPT_AT
+    timers.run(2e9)
+    assert ran == list(range(SWEPT_AT // 2))
+    assert timers.next_at() is None
+
+
+def test_a_call_may_set_so_many_that_cancelled_ones_are_swept_out():
+    timers, ran = Timers(), []
+
+    def many(now):
+        for _ in range(2 * SWEPT_AT):
+            cancel(timers.at(now + 1, ran.append))
+        timers.at(now, ran.append)
+
+    timers.at(1.0, many)
+    timers.at(2.0, ran.append)
+    timers.run(1.0)
+    timers.run(2.0)
+    assert ran == [1.0, 2.0]

@@ -169,7 +169,7 @@ class TestRefused:
 
     def test_bytes_that_are_not_utf_8(self, tmp_path):
         path = tmp_path / "x.conf"
-        path.write_bytes(b"port 1\nserver_reference \xff\n")
+        path.write_bytes(b"port 1\nresponse_information \xff\n")
         with pytest.raises(ConfigError) as caught:
             Configuration.load(str(path))
         assert str(caught.value) == f"{path}:2: 0xFF is not UTF-8"
@@ -225,6 +225,16 @@ class TestWarnings:
         assert warning == (
             f"b.conf:2: password_file: there is no {path}; nothing that needs it works"
         )
+
+    @pytest.mark.parametrize(
+        "lines", [(), ("per_listener_settings true",)], ids=["global", "of a listener"]
+    )
+    def test_a_password_file_that_is_there_has_no_effect_and_says_so(self, tmp_path, lines):
+        path = tmp_path / "users"
+        path.touch()
+        assert parse("listener 1", f"password_file {path}", *lines).warnings == [
+            "b.conf:2: password_file: is not here yet; only allow_anonymous counts"
+        ]
 
     def test_a_listener_option_before_any_listener(self):
         assert parse("use_identity_as_username true", "listener 1").warnings == [

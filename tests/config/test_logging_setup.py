@@ -30,6 +30,7 @@ def set_up(*lines, **how):
         ("a/b é 漢", "a/b é 漢"),
         ("a\nb\x1b[2J\x00", "a\\nb\\x1b[2J\\x00"),
         ("\u202e\ud800", "\\u202e\\ud800"),
+        ("a" * 65_535, "a" * 1_000 + "…"),
     ],
 )
 def test_printable_shows_control_characters(text, seen):

@@ -16,6 +16,8 @@ from formats.mqtt.properties import (
 )
 from formats.mqtt.publish import Publish
 from tests.conformance.messages import assert_closed, kept, pair, publisher_of
+from tests.harness.clock import ManualClock
+from tests.harness.site import Site
 from tests.wire.notation import wire_bytes
 
 pytestmark = pytest.mark.versions(5)
@@ -145,6 +147,19 @@ class TestMessageExpiryInterval:
         subscriber, publisher = pair(client, "t")
         publisher.publish("t", b"x", qos, properties={MESSAGE_EXPIRY_INTERVAL: 100})
         assert subscriber.receive_message().properties == {MESSAGE_EXPIRY_INTERVAL: 100}
+
+    @pytest.mark.statement("MQTT5-3.3.2-6")
+    def test_it_never_grows_on_its_way_to_a_listener_that_is_a_round_behind(self):
+        site = Site("memory", listeners=2)
+        site.workers[1].clock = ManualClock()
+        site.clock.advance(0.4)
+        subscriber, publisher = site.client(5, 1), site.client(5, 0)
+        subscriber.connect("subscriber")
+        subscriber.subscribe("t")
+        publisher.connect("publisher")
+        publisher.publish("t", b"x", properties={MESSAGE_EXPIRY_INTERVAL: 10})
+        assert subscriber.receive_message().properties == {MESSAGE_EXPIRY_INTERVAL: 10}
+        site.close()
 
     @pytest.mark.statement("MQTT5-3.3.2-6")
     def test_time_in_the_queue_is_taken_off(self, client):

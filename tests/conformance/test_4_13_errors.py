@@ -184,6 +184,31 @@ class TestMalformedPacketsAndProtocolErrors:
         assert sender.wait_closed() == [Disconnect(0x81)]
 
     @pytest.mark.versions(5)
+    def test_what_a_client_sent_does_not_flood_or_forge_the_log(self, client, caplog):
+        one = client()
+        one.connect()
+        one.send(Publish("a\nb" + "\x01" * 60_000 + "+", b""))
+        words = one.receive(Disconnect).properties[REASON_STRING]
+        assert words.isprintable()
+        assert "a\\nb" in words
+        assert all(record.getMessage().isprintable() for record in caplog.records)
+        assert all(len(record.getMessage()) < 10_000 for record in caplog.records)
+
+    @pytest.mark.parametrize(
+        ("refused", "reason"),
+        [
+            ({"user_name": "\x01" * 20_000}, 0x87),
+            ({"will": Will("$" + "\x01" * 20_000, b"")}, 0x90),
+        ],
+        ids=["user name", "Will Topic"],
+    )
+    def test_what_is_refused_may_be_longer_than_a_reason_string(self, site, refused, reason):
+        one = site("allow_anonymous false" if reason == 0x87 else "").client(5)
+        connack = one.connect(**refused)
+        assert connack.reason == reason
+        assert len(connack.properties[REASON_STRING]) < 10_000
+
+    @pytest.mark.versions(5)
     @pytest.mark.configuration("maximum_packet_size 1000")
     def test_a_packet_too_large_is_refused_before_it_is_whole(self, client, caplog):
         sender = client()

@@ -52,7 +52,7 @@ def adapted_configuration(pki):
 
 @contextlib.contextmanager
 def running(folder):
-    """Start it in a folder, wait until it serves, and end it with SIGTERM, after which it owes 0."""
+    """Start it in a folder, wait until it serves, end it with SIGTERM; it has to exit with 0."""
     text, shipped_ports = adapted_configuration(folder / "pki")
     (folder / "broker.conf").write_text(text, encoding="utf-8")
     log_path, ready_path = folder / "broker.log", folder / "ready.json"

@@ -5,6 +5,8 @@ import uuid
 import pytest
 
 from tests.interop.broker_process import running
+from tests.interop.endpoints import endpoint
+from tests.interop.paho import PahoClient
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,18 @@ def broker(tmp_path_factory):
 def name():
     """A topic level and client id that nobody else uses; 3.1 allows a client id of 23 bytes."""
     return "t" + uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+def paho(broker):
+    """Makes paho clients: paho("wss", 5, client_id, clean), and ends them with the test."""
+    clients = []
+
+    def make(scheme, version, client_id="", clean=True):
+        client = PahoClient(endpoint(broker, scheme), version, client_id, clean)
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        client.close()

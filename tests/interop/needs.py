@@ -1,4 +1,4 @@
-"""Programs that are not Python packages: without one its tests are skipped, or fail under CI=true."""
+"""Programs that are not Python packages: without, tests are skipped, or fail under CI=true."""
 
 import os
 import shutil

@@ -1,0 +1,20 @@
+// node in_node.js '{"url": …, "caFile": …, "certFile": …, "keyFile": …}': prints results as JSON.
+
+const fs = require("fs");
+const mqtt = require("mqtt");
+const { runScenarios, tryToConnect } = require("./scenarios.js");
+
+const { url, only, ...files } = JSON.parse(process.argv[2]);
+const options = { url };
+for (const [name, path] of Object.entries(files)) {
+  options[name.replace("File", "")] = fs.readFileSync(path);
+}
+
+async function main() {
+  if (only === "connect") return { connect: await tryToConnect(mqtt, options) };
+  return runScenarios(mqtt, Buffer, options);
+}
+
+main().then((results) => {
+  process.stdout.write(JSON.stringify(results), () => process.exit(0));
+});
