@@ -227,13 +227,17 @@ class Connection(Output):
     def violated(self, violation: ProtocolViolation) -> None:
         """The client broke a rule: tell it as its document allows, and close (4.13, 3.1.1: 4.8)."""
         # [MQTT5-4.13.1-1] [MQTT3-4.8.0-1]
+        self.record(violation)
+        self.disconnect(violation.rule.reason, None, str(violation), logged=True)
+
+    def record(self, violation: ProtocolViolation) -> None:
+        """Log and count what the client did: who, which rule, what was seen."""
         rule = violation.rule
         document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
         if statement:
             statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
         log.warning("%s: %s%s", self.name, printable(str(violation)), statement)
         self.worker.statistics.violations += 1
-        self.disconnect(rule.reason, None, str(violation), logged=True)
 
     def failed(self) -> None:
         """A bug of ours, the exception being handled: it ends this connection and no other.
@@ -243,18 +247,17 @@ class Connection(Output):
         log.exception("%s: a bug of the broker ends this connection", self.name)
         self.disconnect(IMPLEMENTATION_SPECIFIC_ERROR, None, "internal error", logged=True)
 
-    def refuse(self, reason: int, words: str, properties: Properties | None = None) -> None:
+    def refuse(self, reason: int, words: str, logged: bool = False) -> None:
         """Answer the CONNECT with an error and close [MQTT5-3.2.2-7] [MQTT3-3.2.2-5].
 
         3.x closes without a CONNACK what no return code of its own fits [MQTT3-3.2.2-6]; the
         reasons of 5.0 are those of its table [MQTT5-3.2.2-8].
         """
         words = printable(words)
-        if self.settings.connection_messages:
+        if not logged and self.settings.connection_messages:
             log.info("%s: refused, %s: %s", self.name, reason_name(reason), words)
         if self.version == 5 or (self.version and reason not in WITHOUT_RETURN_CODE):
-            if self.version == 5:
-                properties = {**(properties or {}), REASON_STRING: words}
+            properties: Properties | None = {REASON_STRING: words} if self.version == 5 else None
             self.send(Connack(False, reason, properties))  # [MQTT5-3.2.2-6] [MQTT3-3.2.2-4]
         self.close()
 
@@ -310,9 +313,8 @@ class Connection(Output):
         self.close()
 
     def _lose_session(self) -> None:
-        self.ended = self.held = (
-            True  # [MQTT5-3.1.4-6] [MQTT3-3.1.4-5] what came behind is not read
-        )
+        # [MQTT5-3.1.4-6] [MQTT3-3.1.4-5] what came behind is not read
+        self.ended = self.held = True
         cancel(self._timer)  # which would keep this connection until it comes up
         self.plain = 0
         self.out = []

@@ -195,12 +195,24 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     )),
     ("Persistence", (
         Option("persistence", GLOBAL, SWITCH, False, "",
-            "Keeps sessions and retained messages over a restart; for now they are kept in "
-            "memory only."),
-        Option("persistence_location", GLOBAL, PATH, None, "", "Folder of the store."),
-        Option("persistence_file", GLOBAL, TEXT, None, "", "File of the store."),
+            "Keeps sessions and retained messages over a restart, in a ZODB database."),
+        Option("persistence_location", GLOBAL, PATH, None, "",
+            "Folder of the database.", default_says="the current folder"),
+        Option("persistence_file", GLOBAL, TEXT, "touchstone.fs", "",
+            "File of the database, a ZODB FileStorage; `.index`, `.lock` and `.tmp` stand "
+            "beside it."),
+        Option("persistence_uri", GLOBAL, TEXT, None, "",
+            "Another storage, in place of the file: `memory://`, `file://PATH`, "
+            "`zeo://HOST:PORT`, `sqlite://FOLDER` or `postgresql://USER:PASSWORD@HOST/NAME`."),
+        Option("persistence_sync", GLOBAL, choice("always", "interval"), "always", "",
+            "Acknowledges what is on the disk (`always`), or at once, and writes each "
+            "`autosave_interval`, of which a crash loses the last one (`interval`)."),
         Option("autosave_interval", GLOBAL, whole(0, NEVER), 1_800, "seconds",
-            "Mosquitto's time between saves."),
+            "Time between writes with `persistence_sync interval`; without it nothing waits "
+            "so long."),
+        Option("persistence_pack_ratio", GLOBAL, decimal(0, 1_000), 3.0, "",
+            "Packs the database, in the background, when it has grown to so many times what it "
+            "took after it was last packed, and 8 MiB at least; 0 is never."),
     )),
     ("Logging and files", (
         Option("log_dest", GLOBAL, LOG_DESTINATION, ("stderr",), "",

@@ -42,14 +42,10 @@ from formats.mqtt.properties import (
 
 log = logging.getLogger("touchstone")
 
-UNSUPPORTED_PROTOCOL_VERSION = 0x84
-CLIENT_IDENTIFIER_NOT_VALID = 0x85
 BAD_AUTHENTICATION_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
 TOPIC_NAME_INVALID = 0x90
 PAYLOAD_FORMAT_INVALID = 0x99
-RETAIN_NOT_SUPPORTED = 0x9A
-QOS_NOT_SUPPORTED = 0x9B
 CONTINUE_AUTHENTICATION = 0x18
 MAXIMUM_CLIENT_ID_3_1 = 23  # characters (3.1, section 3.1)
 
@@ -73,9 +69,10 @@ class ConnectHandler:
         properties = connect.properties or {}
         connection.maximum_out = properties.get(MAXIMUM_PACKET_SIZE, connection.maximum_out)
         connection.problem_information = bool(properties.get(REQUEST_PROBLEM_INFORMATION, 1))
-        refusal = self._check(connection, connect)
-        if refusal is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
-            connection.refuse(*refusal)
+        violation = self._check(connection, connect)
+        if violation is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
+            connection.record(violation)
+            connection.refuse(violation.rule.reason, str(violation), logged=True)
             return
         connection.client_id = connect.client_id or self._assign(connection)
         user_name, password = connect.user_name, connect.password
@@ -118,38 +115,35 @@ class ConnectHandler:
         else:
             self._admit(connection, step)
 
-    def _check(self, connection: Connection, connect: Connect) -> tuple[int, str] | None:
-        """Reason code and words of a refusal; None when there is nothing against the CONNECT."""
-        settings = connection.settings
+    def _check(self, connection: Connection, connect: Connect) -> ProtocolViolation | None:
+        """What is against the CONNECT, of what no decoder can know; None when nothing is."""
+        settings, client_id = connection.settings, connect.client_id
         if connect.version not in settings.versions:
-            return (
-                UNSUPPORTED_PROTOCOL_VERSION,
-                f"protocol level {connect.version} is not served here",
+            return ProtocolViolation(
+                rules.UNSUPPORTED_VERSION, f"level {connect.version} is not served here"
             )
         # [MQTT5-3.1.3-5] [MQTT3-3.1.3-5] otherwise any client id will do
-        if connect.version == 3 and not 0 < len(connect.client_id) <= MAXIMUM_CLIENT_ID_3_1:
-            return (
-                CLIENT_IDENTIFIER_NOT_VALID,
-                f"client id of {len(connect.client_id)} characters, 3.1 has 1 to 23",
+        if connect.version == 3 and not 0 < len(client_id) <= MAXIMUM_CLIENT_ID_3_1:
+            return ProtocolViolation(
+                rules.CLIENT_ID_REFUSED, f"{len(client_id)} characters, 3.1 has 1 to 23"
             )
-        if not connect.client_id:
+        if not client_id:
             if connect.version == 4 and not connect.clean_start:  # [MQTT3-3.1.3-8]
-                return CLIENT_IDENTIFIER_NOT_VALID, "no client id, and CleanSession 0"
+                return ProtocolViolation(rules.CLIENT_ID_EMPTY)
             if not settings.allow_zero_length_client_id:  # [MQTT5-3.1.3-8] [MQTT3-3.1.3-9]
-                return CLIENT_IDENTIFIER_NOT_VALID, "no client id"
+                return ProtocolViolation(rules.CLIENT_ID_REFUSED, "no characters")
         will = connect.will
         if will is not None:
             if will.qos > settings.maximum_qos:  # [MQTT5-3.2.2-12]
-                return QOS_NOT_SUPPORTED, f"Will QoS {will.qos}, maximum {settings.maximum_qos}"
-            if will.retain and not settings.retain_available:  # [MQTT5-3.2.2-13]
-                return RETAIN_NOT_SUPPORTED, "Will Retain 1"
-            if will.topic.startswith("$"):
-                return TOPIC_NAME_INVALID, f"Will Topic {will.topic!r} is the server's"
-            if (will.properties or {}).get(PAYLOAD_FORMAT_INDICATOR) and not is_utf8(will.payload):
-                return (
-                    PAYLOAD_FORMAT_INVALID,
-                    "Will Payload is not UTF-8, Payload Format Indicator 1",
+                return ProtocolViolation(
+                    rules.WILL_QOS_NOT_SUPPORTED, f"{will.qos}, maximum {settings.maximum_qos}"
                 )
+            if will.retain and not settings.retain_available:  # [MQTT5-3.2.2-13]
+                return ProtocolViolation(rules.WILL_RETAIN_NOT_SUPPORTED)
+            if will.topic.startswith("$"):
+                return ProtocolViolation(rules.WILL_TOPIC_RESERVED, repr(will.topic))
+            if (will.properties or {}).get(PAYLOAD_FORMAT_INDICATOR) and not is_utf8(will.payload):
+                return ProtocolViolation(rules.WILL_PAYLOAD_NOT_UTF_8)
         return None
 
     def _assign(self, connection: Connection) -> str:

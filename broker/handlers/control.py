@@ -57,9 +57,8 @@ def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int,
                 expiry_from_wire(interval), connection.settings.max_session_expiry_s
             )
         if disconnect.reason == NORMAL_DISCONNECTION:
-            session.will = (
-                None  # [MQTT5-3.14.4-3] [MQTT3-3.14.4-3] [MQTT5-3.1.2-10] [MQTT3-3.1.2-10]
-            )
+            # [MQTT5-3.14.4-3] [MQTT3-3.14.4-3] [MQTT5-3.1.2-10] [MQTT3-3.1.2-10]
+            session.will = None
     if connection.settings.connection_messages:
         words = reason_name(disconnect.reason) if disconnect.reason else "normal disconnection"
         log.info("%s: left, %s", connection.name, words)

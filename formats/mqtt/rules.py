@@ -82,6 +82,13 @@ CLIENT_ID_MISSING = Rule(0x81, "MQTT-3.1.3-3", "MQTT-3.1.3-3", "no client identi
 CLIENT_ID_EMPTY = Rule(
     0x85, "MQTT-3.1.3-7", "", "zero-length client identifier for a session that is to be kept"
 )
+WILL_TOPIC_RESERVED = Rule(0x90, "", "", "Will Topic that begins with $, which is the server's")
+WILL_PAYLOAD_NOT_UTF_8 = Rule(
+    0x99,
+    "",
+    "U5-3.1.3.2.3-1",
+    "Will Payload is not UTF-8 though its Payload Format Indicator is 1",
+)
 CLIENT_ID_REFUSED = Rule(0x85, "MQTT-3.1.3-9", "MQTT-3.1.3-8", "client identifier not accepted")
 NO_CONNECT_IN_TIME = Rule(0x82, "U311-3.1.4-2", "U5-3.1.4-2", "no CONNECT in time")
 

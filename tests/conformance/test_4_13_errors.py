@@ -195,6 +195,25 @@ class TestMalformedPacketsAndProtocolErrors:
         assert all(len(record.getMessage()) < 10_000 for record in caplog.records)
 
     @pytest.mark.parametrize(
+        ("level", "options", "will", "words"),
+        [
+            (4, "accept_protocol_versions 5", None, " [MQTT3-3.1.2-2]"),
+            (5, "allow_zero_length_clientid false", None, " [MQTT5-3.1.3-8]"),
+            (5, "maximum_qos 1", Will("t", b"", 2), "QoS: 2, maximum 1 [MQTT5-3.2.2-12]"),
+            (5, "retain_available false", Will("t", b"", 0, True), " [MQTT5-3.2.2-13]"),
+            (5, "", Will("$t", b""), "the server's: '$t'"),
+            (5, "", Will("t", b"\xff", properties={1: 1}), "Indicator is 1 [U5-3.1.3.2.3-1]"),
+        ],
+    )
+    def test_the_log_names_the_rule_that_a_refused_connect_broke(
+        self, site, caplog, level, options, will, words
+    ):
+        here = site(options)
+        assert here.client(level).connect("" if "zero" in options else "c", will=will).reason
+        (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert record.getMessage().endswith(words)
+
+    @pytest.mark.parametrize(
         ("refused", "reason"),
         [
             ({"user_name": "\x01" * 20_000}, 0x87),
