@@ -77,10 +77,12 @@ class Worker:
         """Run what was posted, drained and is due by now; what these add may wait for the next
         round."""
         posts, due = self._posts, self._due
-        for _ in range(len(posts)):
-            posts.popleft()()
-        for _ in range(len(due)):
-            due.popleft().drain_inbox(self)
+        if posts:
+            for _ in range(len(posts)):
+                posts.popleft()()
+        if due:
+            for _ in range(len(due)):
+                due.popleft().drain_inbox(self)
         self.timers.run(self.now)
 
     def flush(self) -> None:

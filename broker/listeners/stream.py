@@ -8,7 +8,8 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from broker.listeners.loop import READ, WRITE, Loop
+from broker.listeners.loop import Loop
+from broker.listeners.polling import READ, WRITE
 
 log = logging.getLogger("touchstone")
 

@@ -16,13 +16,15 @@ from broker.connection import Connection, Handlers
 from broker.context import Context
 from broker.entrance import Entrance
 from broker.layers.tls import TlsLayer
-from broker.listeners.loop import READ, Loop
+from broker.listeners.loop import Loop
+from broker.listeners.polling import READ
 from broker.listeners.stream import Stream
 from broker.settings import Settings
 
 log = logging.getLogger("touchstone")
 
 BACKLOG = 1024
+PORTS_TRIED = 5  # for `listener 0`
 FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 ACCEPTS_A_ROUND = 64  # so that a rush of clients does not stop those that are connected
 WITHOUT_DESCRIPTORS_S = 1.0  # how long not to accept when the process has no file descriptor left
@@ -34,6 +36,16 @@ class ListenerError(Exception):
 
 
 def bind(address: str, port: int, domain: str | None) -> list[socket.socket]:
+    """`bind_once`, again where a port that is free for IPv4 turns out not to be for IPv6."""
+    for _ in range(PORTS_TRIED - 1 if not port else 0):
+        try:
+            return bind_once(address, port, domain)
+        except ListenerError:
+            continue
+    return bind_once(address, port, domain)
+
+
+def bind_once(address: str, port: int, domain: str | None) -> list[socket.socket]:
     """Server sockets for one listener, IPv4 and IPv6 as the address has them, on one port.
 
     Raises:
