@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from persistence.database import Database, open_file
-from persistence.records import OUTGOING, Delete, Put, outgoing_key
-from persistence.writer import Call, Change, Writer
+from persistence.records import OUTGOING, Call, Change, Delete, Put, outgoing_key
+from persistence.writer import Writer
 
 MESSAGES = 100_000
 WINDOW = 1_000

@@ -1,0 +1,350 @@
+"""The journal and its thread: what is written, what is called, and when."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from ZODB.POSException import ReadConflictError
+
+import persistence.writer
+from persistence.database import Database, open_uri
+from persistence.records import (
+    MESSAGES,
+    OUTGOING,
+    RETAINED,
+    SESSIONS,
+    SUBSCRIPTIONS,
+    Call,
+    Delete,
+    Put,
+    outgoing_key,
+)
+from persistence.writer import Writer
+from tests.persistence.support import (
+    PATIENCE_S,
+    Body,
+    Refusing,
+    Waited,
+    commit,
+    here,
+    outgoing,
+    row_of,
+    stored,
+    topics,
+    writing,
+)
+
+KEY = outgoing_key(1, 1)
+UPDATED = (1, False, (), None, 12, 1)
+
+
+@pytest.fixture
+def database():
+    return Database(open_uri("memory://"), "memory://")
+
+
+@pytest.fixture
+def quick_retry(monkeypatch):
+    monkeypatch.setattr(persistence.writer, "RETRY_S", 0.01)
+
+
+class TestOrderOfTwoThreads:
+    def test_a_row_that_is_deleted_before_it_comes_is_never_there(self, database):
+        with writing(database) as writer:
+            commit(writer, Delete(OUTGOING, KEY))
+            commit(writer, outgoing(1, Body("late")), outgoing(2, Body("other")))
+            assert topics(database) == [("other", b"payload")]
+            assert list(stored(database, OUTGOING)) == [outgoing_key(1, 2)]
+
+    def test_a_row_that_is_changed_before_it_comes_keeps_the_change(self, database):
+        with writing(database) as writer:
+            commit(writer, Put(OUTGOING, KEY, UPDATED))
+            assert stored(database, OUTGOING) == {}
+            commit(writer, outgoing(1, Body("late")))
+            assert [row[1:] for row in stored(database, OUTGOING).values()] == [UPDATED]
+
+    def test_a_row_that_is_changed_and_deleted_before_it_comes_is_never_there(self, database):
+        with writing(database) as writer:
+            commit(writer, Put(OUTGOING, KEY, UPDATED), Delete(OUTGOING, KEY))
+            commit(writer, outgoing(1, Body("late")))
+            assert stored(database, OUTGOING) == {}
+
+
+class TestOneGroup:
+    def test_what_is_put_and_deleted_costs_no_bytes(self, file):
+        database = file.open()
+        with writing(database) as writer:
+            commit(writer, outgoing(1, Body("before")))
+            size = database.size()
+            body = Body("quick", b"x" * 100_000)
+            commit(writer, outgoing(2, body), Put(OUTGOING, outgoing_key(1, 2), UPDATED),
+                   Delete(OUTGOING, outgoing_key(1, 2)))  # fmt: skip
+            assert database.size() == size
+
+    def test_a_row_that_was_there_and_is_put_again_stays(self, database):
+        with writing(database) as writer:
+            commit(writer, Put(RETAINED, "a", (None,), Body("a", b"1")))
+            commit(writer, Delete(RETAINED, "a"), Put(RETAINED, "a", (None,), Body("a", b"2")))
+            assert topics(database) == [("a", b"2")]
+            commit(writer, Delete(RETAINED, "a"))
+            assert stored(database, RETAINED) == {}
+            assert stored(database, MESSAGES) == {}
+
+    def test_the_last_of_many_changes_counts(self, database):
+        with writing(database) as writer:
+            commit(writer, *(Put(SESSIONS, 1, (n,)) for n in range(10)))
+            assert stored(database, SESSIONS) == {1: (9,)}
+
+    def test_a_retained_message_is_replaced(self, database):
+        with writing(database) as writer:
+            for n in range(10):
+                commit(writer, Put(RETAINED, "a", (None,), Body("a", b"%d" % n)))
+            assert [row[1] for row in stored(database, MESSAGES).values()] == [b"9"]
+
+    def test_a_row_keeps_its_message_when_its_state_changes(self, database):
+        with writing(database) as writer:
+            commit(writer, outgoing(1, Body("a")))
+            (number, *_) = stored(database, OUTGOING)[KEY]
+            commit(writer, Put(OUTGOING, KEY, UPDATED))
+            assert stored(database, OUTGOING) == {KEY: (number, *UPDATED)}
+
+
+class TestBlocks:
+    def test_few_that_are_left_move_and_the_block_goes(self, database):
+        with writing(database) as writer:
+            commit(writer, *(outgoing(n, Body(str(n))) for n in range(100)))
+            before = stored(database, OUTGOING)
+            commit(writer, *(Delete(OUTGOING, outgoing_key(1, n)) for n in range(3, 100)))
+            assert {row[0] for row in stored(database, MESSAGES).values()} == {"0", "1", "2"}
+            assert stored(database, OUTGOING).items() <= before.items()
+            assert topics(database) == [(str(n), b"payload") for n in range(3)]
+
+    def test_a_large_message_is_written_once(self, file):
+        database = file.open()
+        with writing(database) as writer:
+            commit(writer, outgoing(1, Body("large", b"x" * 500_000)), outgoing(2, Body("a")))
+            size = database.size()
+            for n in range(3, 30):
+                commit(writer, outgoing(n, Body("a")))
+            assert database.size() < size + 100_000
+
+
+class TestCalls:
+    def test_calls_are_made_in_order_with_one_post_for_each_thread(self, database):
+        posts, made, done = [], [], Waited()
+
+        class Thread:
+            def __init__(self, name):
+                self.name = name
+
+            def post(self, call):
+                posts.append(self.name)
+                call()
+
+        first, second = Thread("first"), Thread("second")
+        writer = Writer(database, row_of)
+        for n in range(3):
+            writer.submit(
+                [
+                    Put(SESSIONS, n, ("x",)),
+                    Call(first.post, lambda n=n: made.append(n)),
+                    Call(second.post, lambda n=n: made.append(n + 10)),
+                ]
+            )
+        writer.submit([Call(second.post, done)])
+        writer.start()
+        done.wait()
+        assert writer.stop(PATIENCE_S)
+        assert posts == ["first", "second"]
+        assert made == [0, 1, 2, 10, 11, 12]
+
+    def test_a_call_is_made_after_its_commit(self, file):
+        database = file.open()
+        seen, done = [], Waited()
+
+        def look():
+            seen.append(b"needle" in Path(file.uri).read_bytes())
+            done()
+
+        with writing(database) as writer:
+            writer.submit([Call(here, look), Put(SESSIONS, 1, ("needle",))])
+            done.wait()
+        assert seen == [True]
+
+    def test_a_post_that_raises_does_not_end_the_writer(self, database, caplog):
+        def refuse(call):
+            raise ValueError("this loop is closed")
+
+        with writing(database) as writer:
+            writer.submit([Call(refuse, print)])
+            commit(writer, Put(SESSIONS, 1, ("a",)))
+        assert "could not be handed over" in caplog.text
+
+    def test_with_an_interval_calls_do_not_wait(self, database):
+        writer = Writer(database, row_of, interval_s=3_600)
+        made = Waited()
+        writer.submit([Put(SESSIONS, 1, ("a",)), Call(here, made)])
+        assert made.made, "the call waited"
+        writer.start()
+        writer.submit([Put(SESSIONS, 2, ("b",)), Call(here, made)])
+        assert writer.stop(PATIENCE_S), "the end waited for the interval"
+
+    def test_with_an_interval_a_commit_comes_each_interval(self, file):
+        database = file.open()
+        commits = []
+        both = threading.Event()
+        original = database.commit
+
+        def counted():
+            original()
+            commits.append(None)
+            if len(commits) == 2:
+                both.set()
+
+        database.commit = counted
+        with writing(database, interval_s=0.01) as writer:
+            writer.submit([Put(SESSIONS, 1, ("a",))])
+            while not commits:
+                both.wait(0.01)
+            writer.submit([Put(SESSIONS, 2, ("b",))])
+            assert both.wait(PATIENCE_S)
+        assert set(stored(file.open(), SESSIONS)) == {1, 2}
+
+
+class TestFailure:
+    def test_a_conflict_is_tried_again_at_once(self, database):
+        with writing(database) as writer:
+            refusing = Refusing(database, "store", error=ReadConflictError())
+            original = database.abort
+
+            def abort():
+                refusing.allow()
+                original()
+
+            database.abort = abort
+            made, told = Waited(), Waited()
+            writer.submit([Put(SESSIONS, 1, ("a",)), Call(here, made, told)])
+            made.wait()
+            assert not told.made
+            assert not writer.failing
+
+    @pytest.mark.usefixtures("quick_retry")
+    def test_what_comes_while_it_fails_is_stored_later(self, database, caplog):
+        with writing(database) as writer:
+            refusing = Refusing(database, "tpc_vote")
+            told, durable = Waited(), Waited()
+            writer.submit([outgoing(1, Body("a")), Call(here, print, told)])
+            told.wait()
+            writer.submit([outgoing(2, Body("b"))])
+            writer.submit([Delete(OUTGOING, KEY), Call(here, durable)])
+            refusing.allow()
+            durable.wait()
+            assert topics(database) == [("b", b"payload")]
+        assert "cannot be written" in caplog.text
+        assert "No space left on device" in caplog.text
+        assert caplog.text.count("cannot be written") == 1
+        assert "can be written again" in caplog.text
+
+    @pytest.mark.usefixtures("quick_retry")
+    def test_a_commit_whose_answer_was_lost_is_made_good(self, database):
+        """The storage has it, and nobody knows: what is deleted then must go all the same."""
+        with writing(database) as writer:
+            original = database.commit
+            told, durable = Waited(), Waited()
+
+            def lose():
+                original()
+                raise OSError("the connection went away")
+
+            database.commit = lose
+            writer.submit([outgoing(1, Body("a")), Call(here, print, told)])
+            told.wait()
+            writer.submit([Delete(OUTGOING, KEY)])
+            database.commit = original
+            writer.submit([Call(here, durable)])
+            durable.wait()
+            commit(writer, outgoing(2, Body("b")))
+            assert list(stored(database, OUTGOING)) == [outgoing_key(1, 2)]
+            assert [row[0] for row in stored(database, MESSAGES).values()] == ["b"]
+
+    def test_stopping_while_it_fails_says_what_is_lost(self, database, caplog):
+        writer = Writer(database, row_of)
+        refusing = Refusing(database, "store")
+        writer.start()
+        told = Waited()
+        writer.submit([Put(SUBSCRIPTIONS, (1, "a"), (1,)), Put(SESSIONS, 1, ("a",))])
+        writer.submit([Call(here, print, told)])
+        assert refusing.refused.wait(PATIENCE_S)
+        assert not writer.stop(0.05)
+        writer._thread.join(PATIENCE_S)
+        assert not writer._thread.is_alive()
+        assert "the last 2 changes could not be stored" in caplog.text
+
+    def test_an_end_without_a_start_closes_the_database(self, database):
+        assert Writer(database, row_of).stop(0)
+
+    def test_a_row_that_cannot_be_made_is_a_failure(self, database):
+        told = Waited()
+        writer = Writer(database, lambda body: body.missing)
+        writer.start()
+        writer.submit([outgoing(1, Body("a")), Call(here, print, told)])
+        told.wait()
+        assert writer.failing
+        assert not writer.stop(0)
+        writer._thread.join(PATIENCE_S)
+
+
+class TestPacking:
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        monkeypatch.setattr(persistence.writer, "PACK_MINIMUM", 20_000)
+        monkeypatch.setattr(persistence.writer, "COMMITS_PER_LOOK", 1)
+
+    def test_commits_go_on_while_it_packs_and_it_packs_once_at_a_time(self, file):
+        database = file.open()
+        begun, end = threading.Event(), threading.Event()
+        packs = []
+
+        def pack():
+            packs.append(threading.current_thread().name)
+            begun.set()
+            assert end.wait(PATIENCE_S)
+
+        database.pack = pack
+        with writing(database, pack_ratio=2.0) as writer:
+            try:
+                for n in range(50):
+                    commit(writer, Put(SESSIONS, n, ("x" * 2_000,)))
+                assert begun.wait(PATIENCE_S)
+                commit(writer, Put(SESSIONS, 1, ("y" * 50_000,)))
+                assert packs == ["pack"]
+            finally:
+                end.set()
+
+    def test_traffic_that_comes_and_goes_does_not_make_the_file_grow(self, file):
+        database = file.open()
+        largest = 0
+        with writing(database, pack_ratio=2.0) as writer:
+            for n in range(300):
+                commit(writer, outgoing(n, Body("a", b"x" * 2_000)))
+                commit(writer, Delete(OUTGOING, outgoing_key(1, n)))
+                if thread := writer._packing._thread:
+                    thread.join(PATIENCE_S)
+                largest = max(largest, database.size())
+        assert largest < 100_000
+        database = file.open()
+        assert 0 < database.packed_size < 20_000
+        assert stored(database, OUTGOING) == {}
+
+    def test_a_pack_that_fails_is_a_line_in_the_log(self, file, caplog):
+        database = file.open()
+
+        def pack():
+            raise OSError(28, "No space left on device")
+
+        database.pack = pack
+        with writing(database, pack_ratio=2.0) as writer:
+            for n in range(50):
+                commit(writer, Put(SESSIONS, n, ("x" * 2_000,)))
+        assert "could not be packed" in caplog.text
+        assert len(stored(file.open(), SESSIONS)) == 50
