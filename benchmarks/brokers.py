@@ -1,7 +1,8 @@
 """The brokers that can be measured, as a table, and how one is started and stopped.
 
 Each gets the same limits: 2,000 messages in flight (above every window here), queues without
-bound, no persistence, no log, no $SYS traffic. Everything else is as the broker has it by itself.
+bound, no log, no $SYS traffic; persistence where the workload is about it, with the database in a
+folder of its own. Everything else is as the broker has it by itself.
 """
 
 import os
@@ -20,6 +21,7 @@ from benchmarks import wire
 
 ROOT = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 15.0
+WITHOUT = "persistence false\n"
 
 MOSQUITTO_DIALECT = """\
 listener PORT 127.0.0.1
@@ -116,11 +118,16 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running(kind: BrokerKind, folder: Path, core: int | None) -> Iterator[RunningBroker]:
+def running(
+    kind: BrokerKind, folder: Path, core: int | None, persistence: bool = False
+) -> Iterator[RunningBroker]:
     """Start the broker on a free port of loopback and, where possible, on a core; stop it after."""
     port = _free_port()
     configuration = folder / f"{kind.name}.conf"
-    configuration.write_text(kind.configuration.replace("PORT", str(port)))
+    text = kind.configuration.replace("PORT", str(port))
+    if persistence:
+        text = text.replace(WITHOUT, f"persistence true\npersistence_location {folder}/\n")
+    configuration.write_text(text)
     log_path = folder / f"{kind.name}.log"
     with log_path.open("wb") as log:
         before = os.sched_getaffinity(0) if core is not None else set()

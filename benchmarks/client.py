@@ -95,10 +95,10 @@ def open_socket(job: Job) -> socket.socket:
     return connection
 
 
-def connected(job: Job, client_id: str) -> socket.socket:
-    """A connection whose CONNECT was accepted."""
+def connected(job: Job, client_id: str, kept: bool = False) -> socket.socket:
+    """A connection whose CONNECT was accepted; with `kept` its session outlives it."""
     connection = open_socket(job)
-    connection.sendall(wire.connect_packet(client_id, job.version))
+    connection.sendall(wire.connect_packet(client_id, job.version, kept))
     if receive_packet(connection, wire.CONNACK)[1] != 0:
         raise WrongDeliveryError("CONNECT was refused")
     return connection
@@ -106,7 +106,7 @@ def connected(job: Job, client_id: str) -> socket.socket:
 
 def subscribed(job: Job, client_id: str, topic_filter: str) -> socket.socket:
     """A connection with one granted subscription at the workload's QoS."""
-    connection = connected(job, client_id)
+    connection = connected(job, client_id, job.workload.kept)
     qos = job.workload.qos
     connection.sendall(wire.subscribe_packet(1, topic_filter, qos, job.version))
     if receive_packet(connection, wire.SUBACK)[-1] != qos:

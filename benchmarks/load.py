@@ -14,11 +14,12 @@ from benchmarks import process
 from benchmarks.client import Job, Result, WrongDeliveryError
 from benchmarks.connections import connect, idle
 from benchmarks.round_trip import round_trip
-from benchmarks.throughput import throughput
+from benchmarks.throughput import offline, throughput
 from benchmarks.workloads import Workload
 
 KINDS: dict[str, Callable[[Job], Result]] = {
     "throughput": throughput,
+    "offline": offline,
     "round_trip": round_trip,
     "connect": connect,
     "idle": idle,

@@ -75,7 +75,7 @@ def run_once(plan: Plan, workload: Workload, kind: BrokerKind) -> dict[str, Any]
     """One round: start the broker, run the load in a process of its own, return its result."""
     broker_core, load_core = cores()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        with running(kind, Path(folder), broker_core) as broker:
+        with running(kind, Path(folder), broker_core, workload.persistence) as broker:
             job = {
                 "workload": asdict(workload),
                 "pid": broker.pid,
@@ -124,11 +124,11 @@ def run_all(plan: Plan, say: Say) -> list[Cell]:
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     cell.failures.append(str(error))
                     reason = str(error)[:300]
-                    say(f"{turn + 1} {cell.workload.name:12} {cell.broker:12} FAILED: {reason}")
+                    say(f"{turn + 1} {cell.workload.name:22} {cell.broker:12} FAILED: {reason}")
                     continue
                 cell.rounds.append(result)
                 say(
-                    f"{turn + 1} {cell.workload.name:12} {cell.broker:12}"
+                    f"{turn + 1} {cell.workload.name:22} {cell.broker:12}"
                     f" {result['per_second']:12,.0f}/s {result['cpu_us']:9.3f} us CPU each"
                     f"   broker {result['broker_busy']:4.0%} load {result['load_busy']:4.0%}"
                 )

@@ -5,6 +5,7 @@ across processes.
 """
 
 import selectors
+import socket
 
 from benchmarks import wire
 from benchmarks.client import (
@@ -28,28 +29,63 @@ MOST_MESSAGES = 50_000_000
 def throughput(job: Job) -> Result:
     """Publish as the window allows for the time given; every message must arrive."""
     work = job.workload
-    tables = [
+    tables = _tables(job)
+    subscribers = [subscribed(job, f"to{i}", "bench/topic") for i in range(work.subscribers)]
+    receivers = [_receiver(work, subscriber, tables[0]) for subscriber in subscribers]
+    run = _Run(work, _publishers(job, tables), receivers)
+    result = _measured(job, run)
+    run.drain()
+    return result
+
+
+def offline(job: Job) -> Result:
+    """Publish to a session whose client is away, and count what is acknowledged; then the client
+    comes back, and every message must be there."""
+    work = job.workload
+    tables = _tables(job)
+    away = subscribed(job, "to", "bench/topic")
+    away.sendall(wire.DISCONNECT_PACKET)
+    if away.recv(1):
+        raise WrongDeliveryError("something came after DISCONNECT")
+    away.close()
+    run = _Run(work, _publishers(job, tables), [])
+    result = _measured(job, run)
+    run.drain()
+    receiver = _receiver(work, connected(job, "to", work.kept), tables[0])
+    total = sum(publisher.allowed for publisher in run.publishers)
+    while receiver.delivered < total:
+        receiver.read()
+    receiver.connection.sendall(wire.PINGREQ_PACKET)
+    receive_packet(receiver.connection, wire.PINGRESP)
+    receiver.connection.close()
+    return result
+
+
+def _tables(job: Job) -> list[PublishTable]:
+    work = job.workload
+    return [
         PublishTable("bench/topic", work.payload, work.qos, job.version, index)
         for index in range(work.publishers)
     ]
-    subscribers = [subscribed(job, f"to{i}", "bench/topic") for i in range(work.subscribers)]
-    receivers = [
-        MixedReceiver(subscriber, tables[0], work.qos, work.publishers)
-        if work.publishers > 1
-        else Receiver(subscriber, tables[0], work.qos)
-        for subscriber in subscribers
-    ]
-    publishers = [
-        Publisher(connected(job, f"from{i}"), table, work.qos) for i, table in enumerate(tables)
-    ]
-    run = _Run(work, publishers, receivers)
+
+
+def _publishers(job: Job, tables: list[PublishTable]) -> list[Publisher]:
+    qos = job.workload.qos
+    return [Publisher(connected(job, f"from{i}"), table, qos) for i, table in enumerate(tables)]
+
+
+def _receiver(work: Workload, connection: socket.socket, table: PublishTable) -> Receiver:
+    if work.publishers > 1:
+        return MixedReceiver(connection, table, work.qos, work.publishers)
+    return Receiver(connection, table, work.qos)
+
+
+def _measured(job: Job, run: "_Run") -> Result:
     run.pump(clock() + job.warm_up_s)
     before = run.delivered()
     meter = Meter(job)
     run.pump(clock() + job.measure_s)
-    result = meter.result(run.delivered() - before)
-    run.drain()
-    return result
+    return meter.result(run.delivered() - before)
 
 
 class _Run:
@@ -73,10 +109,15 @@ class _Run:
             self.selector.register(end.connection, selectors.EVENT_READ, end)
 
     def delivered(self) -> int:
+        """Messages that have arrived; without receivers, that are acknowledged."""
+        if not self.receivers:
+            return sum(publisher.completed for publisher in self.publishers)
         return sum(receiver.delivered for receiver in self.receivers)
 
     def done(self, publisher: Publisher, index: int) -> int:
         """How many of a publisher's messages have reached everybody and are acknowledged."""
+        if not self.receivers:
+            return publisher.completed
         first = self.receivers[0]
         if isinstance(first, MixedReceiver):
             released = first.per_publisher[0x80 | index]

@@ -36,10 +36,14 @@ def packet(first_byte: int, body: bytes) -> bytes:
     return bytes((first_byte,)) + remaining_length(len(body)) + body
 
 
-def connect_packet(client_id: str, version: int) -> bytes:
-    """A CONNECT with a clean session and a keep alive of 300 seconds; `version` is the level."""
-    properties = b"\x00" if version == 5 else b""
-    head = text("MQTT") + bytes((version, 0x02)) + (300).to_bytes(2, "big")
+def connect_packet(client_id: str, version: int, kept: bool = False) -> bytes:
+    """A CONNECT with a clean session, or one that is kept, and a keep alive of 300 seconds;
+    `version` is the level."""
+    properties = b""
+    if version == 5:
+        properties = b"\x05\x11\xff\xff\xff\xff" if kept else b"\x00"
+    flags = 0x00 if kept else 0x02
+    head = text("MQTT") + bytes((version, flags)) + (300).to_bytes(2, "big")
     return packet(0x10, head + properties + text(client_id))
 
 

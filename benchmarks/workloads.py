@@ -15,13 +15,16 @@ class Workload:
 
     name: str
     title: str
-    kind: str  # throughput, round_trip, connect, idle: a key of `load.KINDS`
+    kind: str  # throughput, offline, round_trip, connect, idle: a key of `load.KINDS`
     qos: int = 0
     window: int = 1
     publishers: int = 1
     subscribers: int = 1
     payload: int = SMALL  # bytes
     connections: int = 0
+    kept: bool = False  # sessions of subscribers outlive their connections
+    persistence: bool = False  # so do they, and retained messages, the broker
+    baseline: str = ""  # the workload that is the same but for one thing, to compare with
 
 
 def _one_to_one() -> list[Workload]:
@@ -34,6 +37,20 @@ def _one_to_one() -> list[Workload]:
     ]
 
 
+def _durable() -> list[Workload]:
+    rows = []
+    for ends, publishers in (("1:1", 1), ("50:1", 50)):
+        for kind, words in (("throughput", "connected"), ("offline", "offline")):
+            name = f"qos1-{publishers}-{words}"
+            title = f"QoS 1, {ends}, window 1,000, kept session, {words}"
+            rest = (1, 1000, publishers, 1, SMALL, 0, True)
+            rows += [
+                Workload(f"kept-{name}", title, kind, *rest),
+                Workload(f"durable-{name}", f"durable {title}", kind, *rest, True, f"kept-{name}"),
+            ]
+    return rows
+
+
 WORKLOADS: tuple[Workload, ...] = (
     *_one_to_one(),
     Workload("fanout", "QoS 0, fan-out 1:100, window 1,000", "throughput", 0, 1000, 1, 100),
@@ -44,6 +61,7 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("large-qos1", "QoS 1, 16 KiB, 1:1, window 100", "throughput", 1, 100, payload=LARGE),
     Workload("rtt-qos0", "QoS 0, round trip, alone", "round_trip", 0),
     Workload("rtt-qos1", "QoS 1, round trip, alone", "round_trip", 1),
+    *_durable(),
     Workload("connect", "connect and disconnect, 20 at a time", "connect", window=20),
     Workload("idle-1000", "1,000 idle connections", "idle", window=50, connections=1000),
     Workload("idle-10000", "10,000 idle connections", "idle", window=50, connections=10_000),

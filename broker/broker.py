@@ -21,12 +21,15 @@ from broker.config import ConfigError, Configuration, ListenerConfiguration
 from broker.context import Context
 from broker.handlers.table import build
 from broker.housekeeping import Housekeeping
+from broker.journal import Journal
+from broker.keeping import Keeping
 from broker.layers.tls import TlsConfigError, TlsLayer, TlsOptions, server_context
 from broker.listeners.tcp import TcpListener, bind
 from broker.message import NEVER
 from broker.pki import ensure_test_pki
 from broker.settings import Settings
 from broker.statistics import Statistics, total
+from broker.store import Store, open_store
 from broker.sys_topics import SysTopics
 from broker.version import VERSION
 
@@ -35,6 +38,7 @@ log = logging.getLogger("touchstone")
 RETAINED_SWEEP_S = 60.0  # how often expired retained messages are looked for
 STOP_S = 1.5  # how long clients may take to read what is due to them when the broker stops
 JOIN_S = 1.0  # how long a thread may take that waits for no client
+WRITE_S = 1.0  # for the last commit
 
 
 class Broker:
@@ -65,10 +69,12 @@ class Broker:
             configuration = Configuration.parse(configuration)
         self.configuration = configuration
         self.clock = clock or Clock()
-        self.context = make_context(configuration)
+        keeping = Keeping(self.clock) if configuration["persistence"] else None
+        self.context = make_context(configuration, keeping)
         self._listeners: list[TcpListener] = []
         self._housekeeping = Housekeeping(self.clock)
         self._handlers = build()
+        self._store: Store | None = None
 
     def start(self) -> None:
         """Open every listener, then serve. When this raises, nothing has been started.
@@ -77,6 +83,7 @@ class Broker:
             ListenerError: a port that cannot be opened; then none is.
             ConfigError:   certificate files that cannot be used.
             PkiError:      the test PKI cannot be made.
+            StoreError:    the database cannot be used.
         """
         folder = self.configuration["test_pki_dir"]
         if folder is not None:
@@ -84,6 +91,7 @@ class Broker:
         try:
             for listener in self.configuration.listeners:
                 self._listeners.append(self._open(listener))
+            self._open_store()
         except BaseException:
             for opened in self._listeners:
                 opened.close()
@@ -93,6 +101,21 @@ class Broker:
         for listener, opened in zip(self.configuration.listeners, self._listeners, strict=True):
             log.info("Starting TCP listener on address '%s' port %d", listener.address, opened.port)
             opened.start()
+
+    def _open_store(self) -> None:
+        """Open the database, put back what it holds, and have every worker note its changes."""
+        keeping = self.context.keeping
+        if keeping is None:
+            return
+        self._store = open_store(self.configuration, keeping)
+        writer, housekeeping = self._store.writer, self._housekeeping
+        # Places go on behind those that the database holds, which `fill` finds out.
+        housekeeping.journal = Journal(writer, housekeeping.post, lambda: keeping.next_place())
+        self._store.fill(self.context, housekeeping)
+        housekeeping.journal.submit()
+        for worker in (*(listener.loop for listener in self._listeners), housekeeping):
+            worker.journal = Journal(writer, worker.post, keeping.next_place)
+        writer.start()
 
     def _open(self, listener: ListenerConfiguration) -> TcpListener:
         tls = None
@@ -145,6 +168,10 @@ class Broker:
         for listener in listeners:
             listener.join(JOIN_S)
         self._housekeeping.stop(JOIN_S)
+        if self._store is not None:
+            store, self._store = self._store, None
+            if not store.writer.stop(WRITE_S):
+                log.error("the database could not be written: what it had not taken yet is lost")
 
     def __enter__(self) -> "Broker":
         self.start()
@@ -194,7 +221,7 @@ class Broker:
         }
 
 
-def make_context(configuration: Configuration) -> Context:
+def make_context(configuration: Configuration, keeping: Keeping | None = None) -> Context:
     """What all connections share, as configured."""
     try:
         methods = Methods(
@@ -212,6 +239,7 @@ def make_context(configuration: Configuration) -> Context:
         configuration["queue_qos0_messages"],
         configuration["upgrade_outgoing_qos"],
         configuration["retain_expiry_interval"] or NEVER,
+        keeping,
     )
 
 

@@ -24,7 +24,9 @@ from broker.config import ConfigError, Configuration
 from broker.listeners.tcp import ListenerError
 from broker.logging_setup import LOGGER, set_up_logging
 from broker.pki import PkiError
+from broker.store import pack_file
 from broker.version import VERSION
+from persistence.errors import StoreError
 
 STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
@@ -53,6 +55,7 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--test-config", action="store_true", help="check the configuration and exit")
     add("--strict", action="store_true", help="make an unknown option an error")
     add("--ready-file", metavar="PATH", help="write where the listeners are, as JSON, once all are")
+    add("--pack", metavar="FILE", help="make a database of persistence smaller, and exit")
     add("--tls-keylog", metavar="FILE", help="append the secrets of TLS sessions, for Wireshark")
     return parser
 
@@ -63,6 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("-d: this broker stays in the foreground; start it with `&` or a service manager")
         return WRONG_CONFIGURATION
     try:
+        if arguments.pack is not None:
+            before, after = pack_file(arguments.pack)
+            _say(f"{arguments.pack}: {before} bytes before, {after} after")
+            return 0
         configuration = read_configuration(arguments)
         if arguments.test_config:
             for warning in configuration.warnings:
@@ -76,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         _complain(str(error))
         return WRONG_CONFIGURATION
-    except (ListenerError, PkiError, OSError) as error:
+    except (ListenerError, PkiError, StoreError, OSError) as error:
         _complain(str(error))
         return CANNOT_OPEN
 

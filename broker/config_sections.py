@@ -184,7 +184,6 @@ def _check_listener(draft: Draft, listener: ListenerDraft) -> None:
 
 def _check_broker(draft: Draft) -> None:
     for name, wanted, says in (
-        ("persistence", True, "is not here yet; sessions and messages are kept in memory only"),
         ("log_dest", "syslog", "syslog is not here yet"),
         ("log_dest", "topic", "topic is not here yet"),
         ("psk_file", None, "TLS-PSK is not here yet"),

@@ -13,7 +13,7 @@ from broker.access import Client
 from broker.authentication.method import Method
 from broker.context import Context
 from broker.logging_setup import printable
-from broker.output import Output, Transport
+from broker.output import QUOTA_EXCEEDED, Output, Transport
 from broker.session.session import Session
 from broker.settings import Settings
 from broker.timers import Timer, cancel
@@ -30,7 +30,6 @@ from formats.mqtt.reasons import reason_name
 log = logging.getLogger("touchstone")
 
 IMPLEMENTATION_SPECIFIC_ERROR = 0x83
-QUOTA_EXCEEDED = 0x97
 # Reasons of a refusal that none of the return codes of 3.1 and 3.1.1 says (table 3.1).
 WITHOUT_RETURN_CODE = frozenset((0x80, 0x81, 0x82, 0x83, 0x90, 0x95, 0x99, 0x9A, 0x9B))
 
@@ -50,7 +49,6 @@ class Connection(Output):
         unanswered:  QoS 1 and 2 PUBLISH packets whose acknowledgement has not left yet (3.3.4).
         last_in:     when bytes last arrived, on the worker's clock.
         may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
-        ended:       no more packets are handled or sent.
     """
 
     __slots__ = (
@@ -63,7 +61,6 @@ class Connection(Output):
         "connect",
         "connected",
         "context",
-        "ended",
         "handlers",
         "held",
         "keep_alive_s",
@@ -99,7 +96,6 @@ class Connection(Output):
         self.method: Method | None = None  # the exchange under way (5.0, 4.12)
         self.authentication_method = ""  # of the CONNECT
         self.session: Session | None = None
-        self.ended = False
         self.held = False  # packets wait, unparsed, for a session on its way here
         self.keep_alive_s = 0
         self.last_in = worker.now
@@ -205,7 +201,8 @@ class Connection(Output):
     def flush(self) -> None:
         """Send what this round has written, acknowledgements among it."""
         if self.unanswered and self.session is not None:
-            self.unanswered = len(self.session.received) - len(self.session.carried)
+            received = len(self.session.received) - len(self.session.carried)
+            self.unanswered = received + self.pledged_answers
         Output.flush(self)
         if self.overrun:
             self.bound_output()
@@ -215,9 +212,16 @@ class Connection(Output):
         if self.overrun > self.settings.max_output_bytes:
             self.disconnect(QUOTA_EXCEEDED, None, f"{self.transport.unsent} bytes wait unread")
 
+    def not_taken(self, packet_id: int) -> None:
+        session, journal = self.session, self.worker.journal
+        if session is None or session.received.pop(packet_id, None) is None:
+            return
+        if session.number and journal is not None:
+            journal.received_gone(session.number, packet_id)
+
     def drained(self) -> None:
         """The transport has sent all it had."""
-        if self.congested:
+        if self.congested and self.connected:
             self.congested = False
             self.overrun = 0
             self.settle_plain()

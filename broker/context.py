@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from broker.authentication.methods import Methods
 from broker.behaviours import Behaviours
+from broker.keeping import Keeping
 from broker.lifetime import Lifetime
 from broker.message import NEVER
 from broker.router import Router
@@ -26,6 +27,7 @@ class Context:
     queue_qos0_messages: bool = False
     upgrade_outgoing_qos: bool = False
     retain_expiry_s: float = NEVER
+    keeping: Keeping | None = None  # where sessions and retained messages outlive the broker
     tree: SubscriptionTree = field(init=False)
     retained: RetainedStore = field(init=False)
     registry: SessionRegistry = field(init=False)
@@ -40,4 +42,4 @@ class Context:
         self.retained = RetainedStore(self.retain_expiry_s)
         self.registry = SessionRegistry(self.max_queued_messages, self.queue_qos0_messages)
         self.router = Router(self.tree, self.retained, self.upgrade_outgoing_qos)
-        self.lifetime = Lifetime(self.registry, self.router)
+        self.lifetime = Lifetime(self.registry, self.router, self.keeping)

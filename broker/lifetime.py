@@ -4,7 +4,9 @@ Threads: called on the worker that owns the session.
 """
 
 import logging
+from collections.abc import Iterator
 
+from broker.keeping import Keeping
 from broker.message import NEVER, Message
 from broker.router import Router
 from broker.session.registry import SessionRegistry
@@ -12,6 +14,16 @@ from broker.session.session import Session
 from broker.worker import Worker
 from formats.mqtt.connect import Will
 from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, WILL_DELAY_INTERVAL
+from persistence.records import (
+    OUTGOING,
+    RECEIVED,
+    SESSIONS,
+    SUBSCRIPTIONS,
+    Delete,
+    Put,
+    outgoing_key,
+    received_key,
+)
 
 log = logging.getLogger("touchstone")
 
@@ -32,12 +44,26 @@ def will_message(will: Will, client_id: str, now: float) -> Message:
     )
 
 
+def rows_of(session: Session) -> Iterator[Delete]:
+    """What to delete of a session that has ended."""
+    number = session.number
+    yield Delete(SESSIONS, number)
+    for topic_filter in session.subscriptions:
+        yield Delete(SUBSCRIPTIONS, (number, topic_filter))
+    for outgoing in (*session.inflight.values(), *session.queue):
+        if outgoing.place:
+            yield Delete(OUTGOING, outgoing_key(number, outgoing.place))
+    for packet_id in session.received:
+        yield Delete(RECEIVED, received_key(number, packet_id))
+
+
 class Lifetime:
     """Ends sessions when it is time to, and publishes wills."""
 
-    def __init__(self, registry: SessionRegistry, router: Router) -> None:
+    def __init__(self, registry: SessionRegistry, router: Router, keeping: Keeping | None) -> None:
         self._registry = registry
         self._router = router
+        self._keeping = keeping
 
     def publish_will(self, session: Session, worker: Worker) -> None:
         """Publish the will now, once [MQTT5-3.1.2-8] [MQTT5-3.1.2-10] [MQTT3-3.1.2-8]
@@ -46,6 +72,7 @@ class Lifetime:
         if will is not None:
             message = will_message(will, session.client_id, worker.now)
             self._router.publish(message, worker, session)
+            self.note(session, worker)
 
     def disconnected(self, session: Session, worker: Worker) -> None:
         """The session's connection is closed: start what waits for its return."""
@@ -63,6 +90,13 @@ class Lifetime:
             else:
                 self.publish_will(session, worker)
         self._set_timers(session, worker)
+        self.note(session, worker)
+
+    def note(self, session: Session, worker: Worker) -> None:
+        """Have the database know the session as it is, if it is kept there."""
+        journal, keeping = worker.journal, self._keeping
+        if session.number and not session.ended and journal is not None and keeping is not None:
+            journal.note(Put(SESSIONS, session.number, keeping.session_row(session)))
 
     def adopt(self, session: Session, worker: Worker) -> None:
         """Set a new owner's timers for a session without a connection.
@@ -109,6 +143,9 @@ class Lifetime:
             self._router.tree.unsubscribe(subscription)
         self._router.pass_on(session, worker)
         self.publish_will(session, worker)
+        if session.number and worker.journal is not None:
+            for change in rows_of(session):
+                worker.journal.note(change)
         session.subscriptions.clear()
         session.queue.clear()
         session.inflight.clear()

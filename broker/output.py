@@ -4,7 +4,9 @@ Threads: belongs to the connection's worker.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, cast
 
 from broker.layers.layer import Layer
@@ -23,6 +25,9 @@ log = logging.getLogger("touchstone")
 
 DIAGNOSTICS = (REASON_STRING, USER_PROPERTY)  # what Request Problem Information is about
 PLAIN_3, PLAIN_5 = 3, 5  # 3.1 and 3.1.1 have the same PUBLISH
+PUBACK_BYTE, PUBREC_BYTE, PUBCOMP_BYTE = 0x40, 0x50, 0x70
+ANSWER_BYTES = (PUBACK_BYTE, PUBCOMP_BYTE)
+QUOTA_EXCEEDED = 0x97
 UNLIMITED = 1 << 62  # bytes; the Maximum Packet Size of a client that states none
 
 
@@ -57,19 +62,26 @@ class Output:
         overrun:     bytes written since it was congested, none of them messages.
         layers:      between MQTT and the network, the lowest first.
         out:         what this round has written, a packet each.
+        ended:       no more packets are handled or sent.
+        pledged:     packets that wait until what they promise is durable.
+        pledged_answers: those of them that free a place of the Receive Maximum: PUBACK, PUBCOMP.
         plain:       PLAIN_3 or PLAIN_5 where a QoS 0 PUBLISH without properties can go out as the
             bytes that every client of this kind gets; 0 where `send_qos0` has to look closer.
     """
 
     __slots__ = (
+        "_pledge",
         "address",
         "client_id",
         "congested",
+        "ended",
         "layers",
         "maximum_out",
         "out",
         "overrun",
         "plain",
+        "pledged",
+        "pledged_answers",
         "problem_information",
         "sent_aliases",
         "settings",
@@ -92,6 +104,10 @@ class Output:
         self.congested = False
         self.overrun = 0
         self.plain = 0
+        self.ended = False
+        self.pledged = 0
+        self.pledged_answers = 0
+        self._pledge: list[bytes] = []
         self.sent_aliases: SentAliases | None = None
         self.layers: tuple[Layer, ...] = ()
         self.out: list[bytes] = []
@@ -108,8 +124,10 @@ class Output:
             self.worker.touched.append(self)
         out.append(data)
 
-    def send(self, packet: Packet) -> bool:
+    def send(self, packet: Packet, kept: bool = False) -> bool:
         """Send a packet other than PUBLISH; False when it is more than the client allows.
+
+        With `kept` it leaves once what was noted so far is durable.
 
         Reason String and User Properties are for whoever asked for them [MQTT5-3.1.2-29] and never
         make a packet too large [MQTT5-3.2.2-19] [MQTT5-3.2.2-20] [MQTT5-3.4.2-2] [MQTT5-3.4.2-3]
@@ -140,7 +158,10 @@ class Output:
                 type(packet).__name__.upper(),
             )
             return False
-        self.write(data)
+        if kept:
+            self.pledge(data)
+        else:
+            self.write(data)
         return True
 
     def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None:
@@ -184,15 +205,76 @@ class Output:
             head = bytes((head[0] | 8,)) + head[1:]
         statistics.publish_sent += 1
         statistics.publish_bytes_sent += len(message.payload)
-        out = self.out
-        if not out:
-            self.worker.touched.append(self)
-        out.append(head + packet_id.to_bytes(2, "big") + tail)
+        packet = head + packet_id.to_bytes(2, "big") + tail
+        if outgoing.place and outgoing.qos == 2 and not dup:
+            # Sent under a packet id that a crash would forget, it could arrive twice.
+            self.pledge(packet)
+        else:
+            self.write(packet)
         return True
 
-    def send_pubrel(self, packet_id: int) -> None:
-        """PUBREL with reason code 0x00 and the flags it has to have [MQTT3-2.2.2-1]."""
-        self.write(b"\x62\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
+    def send_pubrel(self, packet_id: int, kept: bool = False) -> None:
+        """PUBREL with reason code 0x00 and the flags it has to have [MQTT3-2.2.2-1]; of a kept
+        session, when its state is durable."""
+        packet = b"\x62\x02%c%c" % (packet_id >> 8, packet_id & 0xFF)
+        if kept:
+            self.pledge(packet)
+        else:
+            self.write(packet)
+
+    def pledge(self, packet: bytes) -> None:
+        """Have a packet sent once everything noted so far is durable, in the order of pledges."""
+        journal = self.worker.journal
+        if journal is None:
+            self.write(packet)
+            return
+        if not self._pledge:
+            journal.pledging(self)
+        self._pledge.append(packet)
+        self.pledged += 1
+
+    def acknowledge(self, packet: bytes, noted: int) -> None:
+        """Send an acknowledgement: now, if the journal's count is still `noted`, as nothing has to
+        become durable for it; otherwise when it is. Behind one that waits, all wait."""
+        journal = self.worker.journal
+        if journal is None or (journal.count == noted and not self.pledged):
+            self.write(packet)
+        else:
+            self.pledge(packet)
+            self.pledged_answers += packet[0] != PUBREC_BYTE
+
+    def hand_in(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        """The pledges of this round, as the two ways they can end."""
+        packets, self._pledge = self._pledge, []
+        return partial(self._redeem, packets), partial(self._cannot_redeem, packets)
+
+    def _redeem(self, packets: list[bytes]) -> None:
+        self._forget(packets)
+        if self.ended:
+            return
+        if not self.out:
+            self.worker.touched.append(self)
+        self.out.extend(packets)
+
+    def _cannot_redeem(self, packets: list[bytes]) -> None:
+        """The database cannot be written: a 5.0 publisher is told so, all else goes on waiting."""
+        self._forget(packets)
+        if self.ended:
+            return
+        for packet in packets:
+            if self.version == 5 and packet[0] in (PUBACK_BYTE, PUBREC_BYTE):
+                self.write(b"%c\x03%b%c" % (packet[0], packet[2:4], QUOTA_EXCEEDED))
+                self.not_taken(packet[2] << 8 | packet[3])
+            else:
+                self.pledge(packet)
+                self.pledged_answers += packet[0] in ANSWER_BYTES
+
+    def _forget(self, packets: list[bytes]) -> None:
+        self.pledged -= len(packets)
+        self.pledged_answers -= sum(packet[0] in ANSWER_BYTES for packet in packets)
+
+    def not_taken(self, packet_id: int) -> None:
+        """A QoS 2 message with this packet id was refused after all."""
 
     def _with_alias(
         self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]

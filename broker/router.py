@@ -5,7 +5,10 @@ any other through its inbox.
 """
 
 from broker.message import Message
-from broker.session.session import Delivery, Session, Subscription
+from broker.session.link import Delivery
+from broker.session.outgoing import Outgoing
+from broker.session.session import Session, Subscription
+from broker.session.states import AWAITS_PUBACK
 from broker.topics.retained import RetainedStore
 from broker.topics.tree import Route, SubscriptionTree, Target
 from broker.worker import Worker
@@ -28,6 +31,8 @@ class Router:
         """
         if message.retain:  # [MQTT5-3.3.1-8] [MQTT3-3.3.1-12] otherwise nothing is stored
             self.retained.keep(message, worker.now)
+            if worker.journal is not None:
+                worker.journal.count += 1  # noted under the lock of the store, to be in its order
         return self.route(self.tree.route(message.topic), message, worker, publisher)
 
     def route(
@@ -53,7 +58,7 @@ class Router:
                     session.drain_inbox(worker)  # what the publisher sent from elsewhere is older
                 session.deliver(message, qos, retain, target.identifiers)
             else:
-                session.put(Delivery(message, qos, retain, target.identifiers, ""))
+                self._put(session, message, qos, retain, target.identifiers, "", worker)
             taken += 1
         for group in route.groups:
             member = group.choose()
@@ -122,15 +127,50 @@ class Router:
                 session.drain_inbox(worker)
             session.deliver(message, qos, retain, identifiers, member.share)
         else:
-            session.put(Delivery(message, qos, retain, identifiers, member.share))
+            self._put(session, message, qos, retain, identifiers, member.share, worker)
+
+    def _put(
+        self,
+        session: Session,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        worker: Worker,
+    ) -> None:
+        """Leave a message to a session of another worker; if that is kept, so is the message from
+        now on, as the publisher's acknowledgement goes with what this worker has noted."""
+        journal = worker.journal
+        number = session.number
+        if qos and number and journal is not None:
+            place = journal.next_place()
+            delivery = Delivery(message, qos, retain, identifiers, share, place)
+            journal.outgoing_elsewhere(session, number, delivery)
+        else:
+            session.put(Delivery(message, qos, retain, identifiers, share, 0))
 
     def pass_on(self, session: Session, worker: Worker) -> None:
         """Give what an ending session did not deliver of its shared subscriptions to other
         members."""
-        for outgoing in session.undelivered_shared():  # [U5-4.8.2-2]
+        for outgoing in undelivered_shared(session):  # [U5-4.8.2-2]
             if outgoing.message.expires_at <= worker.now:
                 continue
             group = self.tree.group(outgoing.share)
             member = group.choose() if group is not None else None
             if member is not None:
                 self._deliver_shared(member, outgoing.message, worker)
+
+
+def undelivered_shared(session: Session) -> list[Outgoing]:
+    """Messages of shared subscriptions that another member may get when a session ends.
+
+    Not a QoS 2 message that was sent already [MQTT5-4.8.2-5].
+    """
+    return [
+        outgoing
+        for outgoing in (*session.inflight.values(), *session.queue)
+        if outgoing.share
+        and (outgoing.packet_id == 0 or outgoing.state == AWAITS_PUBACK)
+        and outgoing.qos > 0
+    ]

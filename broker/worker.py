@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from broker.clock import Clock
+from broker.journal import Journal
 from broker.statistics import Statistics
 from broker.timers import Timers
 
@@ -35,6 +36,7 @@ class Worker:
 
     Attributes:
         now:     the clock at the start of this round, seconds; exact enough for every use.
+        journal: what this round has changed of what outlives the broker; None where nothing does.
         touched: connections that have written something this round, each once.
     """
 
@@ -45,6 +47,7 @@ class Worker:
         self.timers = Timers()
         self.statistics = Statistics()
         self.touched: list[Output] = []
+        self.journal: Journal | None = None
         self._posts: deque[Callable[[], None]] = deque()
         self._due: deque[Inbox] = deque()
         self._alarmed = False
@@ -86,7 +89,12 @@ class Worker:
         self.timers.run(self.now)
 
     def flush(self) -> None:
-        """Send what this round has written, one send for each connection."""
+        """Send what this round has written, one send for each connection.
+
+        What has to be durable first goes to the writer instead.
+        """
+        if self.journal is not None:
+            self.journal.submit()
         touched = self.touched
         flushed = 0
         try:
@@ -95,6 +103,13 @@ class Worker:
                 connection.flush()
         finally:
             del touched[:flushed]  # one that raises does not come again; the others do
+        if self.journal is not None:
+            self.journal.submit()  # a connection that ended just now; the next round may be far
+
+    @property
+    def failing(self) -> bool:
+        """Whether what has to become durable cannot, just now."""
+        return self.journal is not None and self.journal.failing
 
     @property
     def idle(self) -> bool:

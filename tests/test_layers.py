@@ -33,12 +33,14 @@ BROKER = (
     "broker.message",
     "broker.access",
     "broker.settings",
+    "broker.session.states",
+    "broker.session.outgoing",
+    "broker.session.link",
+    "broker.journal",
     "broker.worker",
     "broker.topics.filters",
     "broker.topics.aliases",
     "broker.authentication.*",
-    "broker.session.states",
-    "broker.session.outgoing",
     "broker.session.session",
     "broker.session.registry",
     "broker.topics.shared",
@@ -46,6 +48,7 @@ BROKER = (
     "broker.topics.retained",
     "broker.behaviours",
     "broker.router",
+    "broker.keeping",
     "broker.lifetime",
     "broker.context",
     "broker.layers.*",
@@ -57,6 +60,8 @@ BROKER = (
     "broker.sys_topics",
     "broker.housekeeping",
     "broker.pki",
+    "broker.restore",
+    "broker.store",
     "broker.broker",
     "broker.command_line",
 )
@@ -76,7 +81,15 @@ ONLY_IN = {
 }
 NOT_IN_FORMATS = ("threading", "logging", "time", "socket", "selectors", "ssl", "asyncio")
 # A bare clone has none of these; what needs them imports them in a function, when it is needed.
-OPTIONAL = ("ZODB", "BTrees", "persistent", "transaction", "cryptography")
+OPTIONAL = (
+    "ZODB",
+    "BTrees",
+    "persistent",
+    "transaction",
+    "zodburi",
+    "relstorage",
+    "cryptography",
+)
 
 LINES = 400  # of a file at most
 FREE_OF_THE_LIMIT = ("tests", "docs", "benchmarks")

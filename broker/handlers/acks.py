@@ -39,7 +39,8 @@ def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end
     assert session is not None  # these handlers are in force only with a session
     packet_id = pubrec.packet_id
     if session.recorded(packet_id, pubrec.reason):
-        connection.send_pubrel(packet_id)  # [MQTT5-4.3.3-4] [MQTT3-4.3.3-1]
+        # [MQTT5-4.3.3-4] [MQTT3-4.3.3-1]
+        connection.send_pubrel(packet_id, session.number != 0)
     elif pubrec.reason < 0x80:
         _unexpected(connection, "PUBREC", packet_id)
         if connection.version == 5:
@@ -56,6 +57,10 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
     assert session is not None  # these handlers are in force only with a session
     packet_id = pubrel.packet_id
     topic = session.received.pop(packet_id, None)  # [MQTT5-4.3.3-12]
+    journal = connection.worker.journal
+    noted = journal.count if journal is not None else 0
+    if topic is not None and session.number and journal is not None:
+        journal.received_gone(session.number, packet_id)
     session.carried.discard(packet_id)
     if topic is not None:
         for behaviour in connection.context.behaviours.before_pubcomp:
@@ -66,7 +71,7 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
     if topic is None and connection.version == 5:
         connection.send(Pubcomp(packet_id, PACKET_IDENTIFIER_NOT_FOUND))  # [MQTT5-3.7.2-1]
     else:  # [MQTT5-4.3.3-11] [MQTT3-4.3.3-2]
-        connection.write(b"\x70\x02%c%c" % (packet_id >> 8, packet_id & 0xFF))
+        connection.acknowledge(b"\x70\x02%c%c" % (packet_id >> 8, packet_id & 0xFF), noted)
 
 
 def handle_pubcomp(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:

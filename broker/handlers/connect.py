@@ -15,7 +15,8 @@ from broker.access import NOT_AUTHORIZED, SUCCESS, Client
 from broker.authentication.method import Continue, Failure, Step
 from broker.authentication.method import Success as Authenticated
 from broker.connection import Connection, Handlers
-from broker.output import PLAIN_3, PLAIN_5
+from broker.handlers.checks import is_utf8, version_of
+from broker.output import PLAIN_3, PLAIN_5, QUOTA_EXCEEDED
 from broker.session.session import Session
 from broker.settings import expiry_from_wire, expiry_to_wire
 from broker.topics.aliases import ReceivedAliases, SentAliases
@@ -42,6 +43,7 @@ from formats.mqtt.properties import (
 
 log = logging.getLogger("touchstone")
 
+SERVER_UNAVAILABLE = 0x88
 BAD_AUTHENTICATION_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
 TOPIC_NAME_INVALID = 0x90
@@ -213,6 +215,8 @@ class ConnectHandler:
         if session.worker is owner and not session.ended:
             take_over(session)
             if not session.ended:
+                if owner.journal is not None:
+                    owner.journal.submit()  # before anything the next owner notes
                 session.worker = connection.worker
                 connection.worker.post(
                     lambda: connection.context.lifetime.adopt(session, connection.worker)
@@ -229,6 +233,7 @@ class ConnectHandler:
         """Clean Start or resume [MQTT5-3.1.4-4], then CONNACK [MQTT5-3.1.4-5] [MQTT3-3.1.4-4]."""
         context, connect, worker = connection.context, connection.connect, connection.worker
         assert connect is not None
+        noted = worker.journal.count if worker.journal is not None else 0
         take_over(session)
         present = not created
         if session.ended:  # the takeover was its end, and somebody else may have begun the next
@@ -246,6 +251,46 @@ class ConnectHandler:
         session.will = connect.will  # [MQTT5-3.1.3-9]
         session.expiry_interval_s = self._expiry(connection, connect)
         session.attach(connection, connect.version, self._send_quota(connection, connect))
+        journal, keeping = worker.journal, context.keeping
+        if journal is None or keeping is None:
+            self._greet(connection, session, present, authenticated)
+            return
+        if session.expiry_interval_s and not session.number:
+            session.number = keeping.next_session()
+        context.lifetime.note(session, worker)
+        if journal.count == noted:
+            self._greet(connection, session, present, authenticated)
+            return
+        # A session that is promised is durable first; until then messages wait in it.
+        connection.congested = True
+        if not connection.held:
+            connection.hold()
+
+        def greet() -> None:
+            if connection.session is session:
+                connection.congested = False
+                self._greet(connection, session, present, authenticated)
+
+        def cannot_greet() -> None:
+            if connection.session is session:
+                session.will = None
+                if not present:
+                    session.expiry_interval_s = 0.0  # it was promised to nobody
+                reason = QUOTA_EXCEEDED if connection.version == 5 else SERVER_UNAVAILABLE
+                connection.refuse(reason, "the database cannot be written")
+
+        journal.when_durable(greet, cannot_greet)
+
+    def _greet(
+        self,
+        connection: Connection,
+        session: Session,
+        present: bool,
+        authenticated: Authenticated | None,
+    ) -> None:
+        """CONNACK, and what is due to the client."""
+        connect, worker = connection.connect, connection.worker
+        assert connect is not None
         connection.connected = True
         connection.handlers = self.connected
         # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before; the next one ends the
@@ -334,7 +379,9 @@ def take_over(session: Session) -> None:
     [MQTT5-3.1.4-3] [MQTT3-3.1.4-2]
     """
     old = session.connection
-    if isinstance(old, Connection):
+    if isinstance(old, Connection) and not old.connected:
+        old.leave("the client has connected again")  # and has not had its CONNACK
+    elif isinstance(old, Connection):
         old.disconnect(SESSION_TAKEN_OVER, None, "the client has connected again")
 
 
@@ -346,22 +393,3 @@ def auth_properties(connection: Connection, data: bytes | None) -> Properties:
     if data is not None:
         properties[AUTHENTICATION_DATA] = data
     return properties
-
-
-def version_of(data: bytes, pos: int, end: int) -> int:
-    """The protocol level of a CONNECT that may be broken further on; 0 when it is not one of
-    ours."""
-    if data[pos : pos + 6] == b"\0\4MQTT" and pos + 6 < end and data[pos + 6] in (4, 5):
-        return data[pos + 6]
-    if data[pos : pos + 8] == b"\0\6MQIsdp" and pos + 8 < end and data[pos + 8] == 3:
-        return 3
-    return 0
-
-
-def is_utf8(payload: bytes) -> bool:
-    """Whether a payload is what Payload Format Indicator 1 says (3.3.2.3.2)."""
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -8,13 +8,13 @@ import logging
 
 from broker.access import NOT_AUTHORIZED
 from broker.connection import Connection
+from broker.handlers.checks import is_utf8
 from broker.handlers.connect import (
     PAYLOAD_FORMAT_INVALID,
     TOPIC_NAME_INVALID,
-    is_utf8,
 )
 from broker.message import NEVER, Message
-from broker.output import PLAIN_3, PLAIN_5
+from broker.output import PLAIN_3, PLAIN_5, QUOTA_EXCEEDED
 from broker.topics.tree import Route
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
@@ -53,7 +53,7 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
                 if not flags:
                     if _pass_on_qos0(connection, route, data, pos, payload, end):
                         return
-                elif data[after] or data[after + 1]:
+                elif (data[after] or data[after + 1]) and not connection.worker.failing:
                     _pass_on_qos1(connection, route, data, pos, after, payload, end)
                     return
     _handle_any(connection, flags, data, pos, end)
@@ -102,11 +102,17 @@ def _pass_on_qos1(
     start = _start(pos, end)
     if data[start] == 0x32:
         message.came_as(connection.version, data[start:after], data[after + 2 : end])
+    journal = worker.journal
+    noted = journal.count if journal is not None else 0
     taken = connection.context.router.route(route, message, worker, connection.session)
     if taken or connection.version != 5:  # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2]
-        connection.write(b"\x40\x02" + data[after : after + 2])
+        puback = b"\x40\x02" + data[after : after + 2]
     else:
-        connection.write(b"\x40\x03" + data[after : after + 2] + b"\x10")
+        puback = b"\x40\x03" + data[after : after + 2] + b"\x10"
+    if journal is None:
+        connection.write(puback)
+    else:
+        connection.acknowledge(puback, noted)
 
 
 def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
@@ -145,16 +151,21 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
     assert session is not None  # these handlers are in force only with a session
     if qos == 2 and publish.packet_id in session.received:
         # [MQTT5-4.3.3-10] [MQTT3-4.3.3-2] acknowledged again, not passed on again
-        connection.write(b"\x50\x02%c%c" % (publish.packet_id >> 8, publish.packet_id & 0xFF))
+        pubrec = b"\x50\x02%c%c" % (publish.packet_id >> 8, publish.packet_id & 0xFF)
+        connection.acknowledge(pubrec, worker.journal.count if worker.journal is not None else 0)
         return
     reason = _refusal(connection, publish)
     if reason:
         _refuse(connection, publish, reason)
         return
+    journal = worker.journal
+    noted = journal.count if journal is not None else 0
     if qos == 2:
         # Of QoS 1 nothing is remembered: the same packet id is a new message [MQTT5-4.3.2-5].
         # It is until PUBREL, however soon the message expires [MQTT5-4.3.3-13].
         session.received[publish.packet_id] = publish.topic
+        if session.number and journal is not None:
+            journal.received(session.number, publish.packet_id, publish.topic)
     message = Message(
         publish.topic,
         publish.payload,
@@ -168,7 +179,7 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
     # order [MQTT5-4.6.0-5] [MQTT5-4.6.0-6] [MQTT3-4.6.0-5] [MQTT3-4.6.0-6]
     taken = connection.context.router.publish(message, worker, session)
     if qos:  # [MQTT5-3.3.4-1] [MQTT3-3.3.4-1]
-        _acknowledge(connection, publish, taken)
+        _acknowledge(connection, publish, taken, noted)
 
 
 def _count_unanswered(connection: Connection, publish: Publish) -> None:
@@ -194,16 +205,20 @@ def _receive_maximum_exceeded(connection: Connection) -> ProtocolViolation:
     )
 
 
-def _acknowledge(connection: Connection, publish: Publish, taken: int) -> None:
+def _acknowledge(connection: Connection, publish: Publish, taken: int, noted: int) -> None:
     """PUBACK [MQTT5-4.3.2-4] [MQTT3-4.3.2-2] or PUBREC [MQTT5-4.3.3-8] [MQTT3-4.3.3-2]."""
     packet_id = publish.packet_id  # [MQTT5-2.2.1-5] [MQTT3-2.3.1-6]
     byte1 = 0x40 if publish.qos == 1 else 0x50
     if taken or connection.version != 5:
-        connection.write(b"%c\x02%c%c" % (byte1, packet_id >> 8, packet_id & 0xFF))
+        packet = b"%c\x02%c%c" % (byte1, packet_id >> 8, packet_id & 0xFF)
     else:
-        connection.write(
-            b"%c\x03%c%c%c" % (byte1, packet_id >> 8, packet_id & 0xFF, NO_MATCHING_SUBSCRIBERS)
+        packet = b"%c\x03%c%c%c" % (
+            byte1,
+            packet_id >> 8,
+            packet_id & 0xFF,
+            NO_MATCHING_SUBSCRIBERS,
         )
+    connection.acknowledge(packet, noted)
 
 
 def _refusal(connection: Connection, publish: Publish) -> int:
@@ -227,6 +242,10 @@ def _refusal(connection: Connection, publish: Publish) -> int:
         and not access.publish(client, publish.topic, publish.qos, publish.retain)
     ):
         return NOT_AUTHORIZED
+    if publish.qos and connection.version == 5 and connection.worker.failing:
+        route = connection.context.tree.route(publish.topic)
+        if publish.retain or route.kept:
+            return QUOTA_EXCEEDED
     return 0
 
 
@@ -234,6 +253,7 @@ _WORDS = {
     TOPIC_NAME_INVALID: "topic names that begin with $ are the server's",
     PAYLOAD_FORMAT_INVALID: "payload is not UTF-8, Payload Format Indicator 1",
     NOT_AUTHORIZED: "not authorized",
+    QUOTA_EXCEEDED: "the database cannot be written",
 }
 
 
@@ -245,7 +265,8 @@ def _refuse(connection: Connection, publish: Publish, reason: int) -> None:
     if connection.version != 5:
         if publish.qos == 2 and connection.session is not None:
             connection.session.received[publish.packet_id] = publish.topic
-        _acknowledge(connection, publish, 1)
+        journal = connection.worker.journal
+        _acknowledge(connection, publish, 1, journal.count if journal is not None else 0)
         return
     kind = Puback if publish.qos == 1 else Pubrec  # [MQTT5-4.3.3-9] the packet id is free again
     connection.send(kind(publish.packet_id, reason, {REASON_STRING: _WORDS[reason]}))

@@ -1,9 +1,11 @@
 """SUBSCRIBE and UNSUBSCRIBE (5.0 and 3.1.1, sections 3.8 to 3.11)."""
 
+from functools import partial
+
 from broker.access import NOT_AUTHORIZED
 from broker.behaviours import user_properties
 from broker.connection import Connection
-from broker.session.outgoing import Outgoing
+from broker.keeping import subscription_row
 from broker.session.session import Session
 from broker.session.session import Subscription as Granted
 from broker.topics.filters import has_wildcard
@@ -19,6 +21,7 @@ from formats.mqtt.subscribe import (
     decode_unsubscribe,
 )
 from formats.mqtt.topics import parse_shared
+from persistence.records import SUBSCRIPTIONS, Delete, Put
 
 NO_SUBSCRIPTION_EXISTED = 0x11
 PACKET_TOO_LARGE = 0x95
@@ -53,7 +56,18 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     # [MQTT5-3.8.4-1] [MQTT5-3.8.4-2] [MQTT5-3.8.4-6] [MQTT5-3.8.4-7] [MQTT5-3.9.3-1]
     # [MQTT5-2.2.1-6] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.8.4-5] [MQTT3-3.9.3-1]
     # [MQTT3-2.3.1-7]
-    if not connection.send(Suback(subscribe.packet_id, reasons, echoed)):
+    suback = Suback(subscribe.packet_id, reasons, echoed)
+    journal = connection.worker.journal
+    if session.number and journal is not None:  # the answer is a promise then
+        journal.when_durable(partial(_answer, connection, session, suback, due))
+    else:
+        _answer(connection, session, suback, due)
+
+
+def _answer(connection: Connection, session: Session, suback: Suback, due: list[Granted]) -> None:
+    if connection.session is not session:
+        return
+    if not connection.send(suback):
         _unanswerable(connection, "SUBACK")
         return
     for granted in due:
@@ -127,6 +141,10 @@ def _subscribe(
         before = None
     session.subscriptions[wanted.topic_filter] = granted
     connection.context.tree.subscribe(granted)
+    journal = connection.worker.journal
+    if session.number and journal is not None:
+        key = (session.number, wanted.topic_filter)
+        journal.note(Put(SUBSCRIPTIONS, key, subscription_row(granted)))
     return granted, before is not None
 
 
@@ -164,7 +182,7 @@ def _send_retained(connection: Connection, session: Session, granted: Granted) -
             continue
         qos = connection.context.router.qos(granted.qos, message.qos)
         if not full and _waits(connection, session, qos):
-            queue.append(Outgoing(message, qos, True, identifiers, ""))
+            session.wait(message, qos, True, identifiers)
         else:
             session.deliver(message, qos, True, identifiers)
         if len(connection.out) >= FLUSHED_AFTER:
@@ -198,8 +216,11 @@ def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int
         else:
             connection.context.tree.unsubscribe(granted)
             reasons.append(0)
+            if session.number and connection.worker.journal is not None:
+                key = (session.number, topic_filter)
+                connection.worker.journal.note(Delete(SUBSCRIPTIONS, key))
     echoed = _echo(connection, unsubscribe.properties)
-    if not connection.send(Unsuback(unsubscribe.packet_id, reasons, echoed)):
+    if not connection.send(Unsuback(unsubscribe.packet_id, reasons, echoed), session.number != 0):
         _unanswerable(connection, "UNSUBACK")
 
 

@@ -66,7 +66,7 @@ class Loop(Worker):
                 # After `_hear`: a byte that it takes must not be that of an alarm raised since.
                 self.silence()
                 self.run_due()
-                if self.touched:
+                if self.touched or self.journal is not None:
                     self.flush()
             except Exception:
                 log.exception("%s: a bug of the broker", self.name)

@@ -12,19 +12,36 @@ class Outgoing:
         retain:      the RETAIN flag it goes out with.
         identifiers: Subscription Identifiers of the subscriptions that matched.
         share:       the `$share/NAME/FILTER` it came through; "" if none.
+        place:       in the database; 0 where the session is not kept there.
         packet_id:   0 until it is sent.
         state:       of `broker/session/states.py`, once it is sent.
     """
 
-    __slots__ = ("identifiers", "message", "packet_id", "qos", "retain", "share", "state")
+    __slots__ = (
+        "identifiers",
+        "message",
+        "packet_id",
+        "place",
+        "qos",
+        "retain",
+        "share",
+        "state",
+    )
 
     def __init__(
-        self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...], share: str
+        self,
+        message: Message,
+        qos: int,
+        retain: bool,
+        identifiers: tuple[int, ...],
+        share: str,
+        place: int = 0,
     ) -> None:
         self.message = message
         self.qos = qos
         self.retain = retain
         self.identifiers = identifiers
         self.share = share
+        self.place = place
         self.packet_id = 0
         self.state = AWAITS_PUBACK

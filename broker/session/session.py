@@ -9,9 +9,9 @@ such a wake-up on to the new one.
 """
 
 from collections import deque
-from typing import NamedTuple, Protocol
 
 from broker.message import NEVER, Message
+from broker.session.link import Delivery, Link
 from broker.session.outgoing import Outgoing
 from broker.session.states import (
     AWAITS_PUBACK,
@@ -27,34 +27,6 @@ from broker.worker import Worker
 from formats.mqtt.connect import Will
 
 UNSOLICITED_INBOX = 100_000  # QoS 0 messages in one inbox beyond which more are dropped
-
-
-class Link(Protocol):
-    """What a session needs of the connection it has just now."""
-
-    version: int
-    congested: bool  # so much output waits that QoS 1 and 2 had better wait in the session
-    plain: int  # see broker/output.py
-    maximum_out: int
-    out: list[bytes]
-
-    def send_message(self, outgoing: Outgoing, dup: bool) -> bool: ...
-
-    def send_qos0(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> None: ...
-
-    def send_pubrel(self, packet_id: int) -> None: ...
-
-    def flush(self) -> None: ...
-
-
-class Delivery(NamedTuple):
-    """A message on its way into a session's inbox."""
-
-    message: Message
-    qos: int
-    retain: bool
-    identifiers: tuple[int, ...]
-    share: str
 
 
 class Subscription:
@@ -120,6 +92,7 @@ class Session:
         "inflight",
         "last_packet_id",
         "maximum_queued",
+        "number",
         "queue",
         "queue_qos0",
         "received",
@@ -152,6 +125,7 @@ class Session:
         self.last_packet_id = 0
         self.send_quota = 0
         self.uncounted: set[int] = set()
+        self.number = 0  # in the database; 0 where the session is not kept there
         self.maximum_queued = maximum_queued  # 0: no limit
         self.queue_qos0 = queue_qos0
         self.expiry_interval_s = 0.0
@@ -176,8 +150,8 @@ class Session:
             return
         inbox = self.inbox
         while inbox:
-            message, qos, retain, identifiers, share = inbox.popleft()
-            self.deliver(message, qos, retain, identifiers, share)
+            message, qos, retain, identifiers, share, place = inbox.popleft()
+            self.deliver(message, qos, retain, identifiers, share, place)
 
     def deliver(
         self,
@@ -186,6 +160,7 @@ class Session:
         retain: bool,
         identifiers: tuple[int, ...],
         share: str = "",
+        place: int = 0,
     ) -> None:
         """Send a message to the client, or keep it for later (4.5)."""
         connection = self.connection
@@ -193,9 +168,17 @@ class Session:
             if connection is not None:
                 connection.send_qos0(message, retain, identifiers)
             elif self.queue_qos0 and not self.ended:
-                self._enqueue(Outgoing(message, 0, retain, identifiers, share))
+                self._enqueue(Outgoing(message, 0, retain, identifiers, share), True)
             return
-        outgoing = Outgoing(message, qos, retain, identifiers, share)
+        outgoing = Outgoing(message, qos, retain, identifiers, share, place)
+        if self.number:
+            if self.ended:
+                self._note_gone(outgoing)
+                return
+            journal = self.worker.journal
+            if not place and journal is not None:
+                outgoing.place = journal.next_place()
+        noted = place != 0
         if (
             self.send_quota <= 0  # so it is without a connection, too
             or connection is None
@@ -203,25 +186,51 @@ class Session:
             or self.resend
             or connection.congested
         ):
-            self._enqueue(outgoing)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
+            self._enqueue(outgoing, noted)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
         else:
-            self._send(connection, outgoing)
+            self._send(connection, outgoing, noted)
 
-    def _enqueue(self, outgoing: Outgoing) -> None:
+    def wait(self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]) -> None:
+        """Keep a message for later, even beyond `maximum_queued`."""
+        outgoing = Outgoing(message, qos, retain, identifiers, "")
+        if self.number and qos and self.worker.journal is not None:
+            outgoing.place = self.worker.journal.next_place()
+        self.queue.append(outgoing)
+        self._note_state(outgoing, True)
+
+    def _note_gone(self, outgoing: Outgoing) -> None:
+        """Every way out of `queue` and `inflight` ends here, if the session is kept."""
+        journal = self.worker.journal
+        if outgoing.place and journal is not None:
+            journal.outgoing_gone(self.number, outgoing.place)
+
+    def _note_state(self, outgoing: Outgoing, new: bool = False) -> None:
+        journal = self.worker.journal
+        if outgoing.place and journal is not None:
+            journal.outgoing(self.number, outgoing, new)
+
+    def _enqueue(self, outgoing: Outgoing, noted: bool) -> None:
         if self.maximum_queued and len(self.queue) >= self.maximum_queued:
             self._drop_expired()
             if len(self.queue) >= self.maximum_queued:
                 self.worker.statistics.publish_dropped += 1
+                if noted:
+                    self._note_gone(outgoing)
                 return
         self.queue.append(outgoing)
+        if not noted:
+            self._note_state(outgoing, True)
 
     def _drop_expired(self) -> None:
         now = self.worker.now
         alive = [outgoing for outgoing in self.queue if outgoing.message.expires_at > now]
         self.worker.statistics.publish_dropped += len(self.queue) - len(alive)
+        for outgoing in self.queue:
+            if outgoing.message.expires_at <= now:
+                self._note_gone(outgoing)
         self.queue = deque(alive)
 
-    def _send(self, connection: Link, outgoing: Outgoing) -> None:
+    def _send(self, connection: Link, outgoing: Outgoing, noted: bool = True) -> None:
         packet_id = self.last_packet_id
         inflight = self.inflight
         while True:  # [MQTT5-2.2.1-4] [MQTT3-2.3.1-4] [MQTT5-4.3.2-1] [MQTT5-4.3.3-1]
@@ -229,12 +238,16 @@ class Session:
             if packet_id not in inflight:
                 break
         outgoing.packet_id = packet_id
+        outgoing.state = AWAITS_PUBACK if outgoing.qos == 1 else AWAITS_PUBREC
         # [MQTT5-4.3.2-2] [MQTT5-4.3.3-2] with DUP 0
         if not connection.send_message(outgoing, False):
+            if noted:
+                self._note_gone(outgoing)
             return  # [MQTT5-3.1.2-25] over the client's limit: as good as sent
         self.last_packet_id = packet_id
-        outgoing.state = AWAITS_PUBACK if outgoing.qos == 1 else AWAITS_PUBREC
         inflight[packet_id] = outgoing
+        if outgoing.place:
+            self._note_state(outgoing, not noted)
         self.send_quota -= 1  # [MQTT5-4.9.0-2]
 
     def pump(self) -> None:
@@ -254,6 +267,7 @@ class Session:
             if outgoing.message.expires_at <= now:  # [MQTT5-3.3.2-5]
                 self.worker.statistics.publish_dropped += 1
                 queue.popleft()
+                self._note_gone(outgoing)
             elif outgoing.qos == 0:
                 queue.popleft()
                 connection.send_qos0(outgoing.message, outgoing.retain, outgoing.identifiers)
@@ -276,12 +290,13 @@ class Session:
             self._complete(packet_id)
         elif outgoing.state != state:
             outgoing.state = state
+            self._note_state(outgoing)
             # Last, so that PUBRELs go out again in the order of the PUBRECs [MQTT3-4.6.0-6].
             self.inflight[packet_id] = self.inflight.pop(packet_id)
         return True
 
     def _complete(self, packet_id: int) -> None:
-        del self.inflight[packet_id]
+        self._note_gone(self.inflight.pop(packet_id))
         if packet_id in self.uncounted:
             self.uncounted.remove(packet_id)  # so that the quota stays within its start (4.9)
         else:
@@ -296,6 +311,8 @@ class Session:
         if outgoing is None or outgoing.state != AWAITS_PUBACK:
             return False
         del inflight[packet_id]
+        if outgoing.place:
+            self._note_gone(outgoing)
         if packet_id in self.uncounted:
             self.uncounted.remove(packet_id)
         else:
@@ -370,22 +387,9 @@ class Session:
         if connection.send_message(outgoing, True):
             self.send_quota -= 1
         else:
-            del self.inflight[outgoing.packet_id]
+            self._note_gone(self.inflight.pop(outgoing.packet_id))
 
     def detach(self) -> None:
         """The connection is gone; packets sent over it may or may not have arrived."""
         self.connection = None
         self.resend.clear()
-
-    def undelivered_shared(self) -> list[Outgoing]:
-        """Messages of shared subscriptions that another member may get when this session ends.
-
-        Not a QoS 2 message that was sent already [MQTT5-4.8.2-5].
-        """
-        return [
-            outgoing
-            for outgoing in (*self.inflight.values(), *self.queue)
-            if outgoing.share
-            and (outgoing.packet_id == 0 or outgoing.state == AWAITS_PUBACK)
-            and outgoing.qos > 0
-        ]

@@ -6,7 +6,7 @@ Threads: one lock around each change and each walk.
 """
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from broker.message import NEVER, Message
 
@@ -35,6 +35,9 @@ class RetainedStore:
         self._root = Branch()
         self.count = 0
         self.size = 0  # bytes of payload
+        # Called with each change while the lock is held, so that they are noted in their order; it
+        # must do no more than that.
+        self.changed: Callable[[str, Message | None, float], None] = _keep_no_record
 
     def keep(self, message: Message, now: float) -> None:
         """Replace what the topic had, or with an empty payload remove it."""
@@ -61,6 +64,7 @@ class RetainedStore:
         branch.expires_at = message.expires_at
         if message.origin:  # the broker's own, `$SYS`, is sent when it changes and no sooner
             branch.expires_at = min(branch.expires_at, now + self._expiry_s)
+            self.changed(message.topic, message, branch.expires_at)
 
     def _remove(self, topic: str) -> None:
         path = [(self._root, "")]
@@ -73,12 +77,25 @@ class RetainedStore:
         if branch.message is not None:
             self.count -= 1
             self.size -= len(branch.message.payload)
+            if branch.message.origin:
+                self.changed(topic, None, NEVER)
             branch.message = None
         for depth in range(len(path) - 1, 0, -1):
             branch, name = path[depth]
             if branch.children or branch.message is not None:
                 break
             del path[depth - 1][0].children[name]
+
+    def restore(self, message: Message, expires_at: float) -> None:
+        """Put back what was retained when the broker ended."""
+        with self._lock:
+            before, self.changed = self.changed, _keep_no_record
+            self._set(message, 0.0)
+            branch = self._root
+            for name in message.topic.split("/"):
+                branch = branch.children[name]
+            branch.expires_at = expires_at
+            self.changed = before
 
     def match(self, topic_filter: str, now: float) -> list[Message]:
         """Every retained message whose topic matches; those that have expired are removed."""
@@ -132,3 +149,7 @@ def _gather(branch: Branch, top: bool) -> Iterator[Branch]:
             waiting.extend(child for name, child in here.children.items() if name[:1] != "$")
         else:
             waiting.extend(here.children.values())
+
+
+def _keep_no_record(_topic: str, _message: Message | None, _expires_at: float) -> None:
+    """What becomes of changes where nothing outlives the broker."""

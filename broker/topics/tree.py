@@ -88,6 +88,13 @@ class Route:
         self.groups = groups
         self.open = open_
 
+    @property
+    def kept(self) -> bool:
+        """Whether a session that outlives the broker is, or may be, among the receivers."""
+        return any(target.session.number for target in self.targets) or any(
+            member.session.number for group in self.groups for member in group.members
+        )
+
 
 class SubscriptionTree:
     """All subscriptions of a broker.

@@ -3,7 +3,8 @@
 import pytest
 
 from broker.message import Message
-from broker.session.session import Delivery, Session
+from broker.session.link import Delivery
+from broker.session.session import Session
 from broker.worker import Worker
 from tests.harness.clock import ManualClock
 
@@ -75,7 +76,7 @@ def test_an_inbox_that_is_drained_after_the_session_moved_is_passed_to_its_owner
     one, two = workers
     link = Link()
     session.attach(link, 5, 10)
-    session.put(Delivery(message(b"1"), 1, False, (), ""))
+    session.put(Delivery(message(b"1"), 1, False, (), "", 0))
     session.worker = two
     one.silence()
     one.run_due()

@@ -10,7 +10,8 @@ import threading
 from broker.clock import Clock
 from broker.listeners.loop import Loop
 from broker.message import Message
-from broker.session.session import Delivery, Session
+from broker.session.link import Delivery
+from broker.session.session import Session
 
 PUTTERS, EACH = 8, 1000
 SOON_S = 10.0
@@ -59,7 +60,7 @@ def test_eight_threads_put_while_the_owner_drains():
     def put(name):
         for number in range(EACH):
             message = Message("t", b"%d %d" % (name, number), 0, False, None, "")
-            session.put(Delivery(message, 0, False, (), ""))
+            session.put(Delivery(message, 0, False, (), "", 0))
 
     putters = [threading.Thread(target=put, args=(name,)) for name in range(PUTTERS)]
     for thread in putters:

@@ -1,0 +1,152 @@
+"""What one round of a worker has changed of what outlives the broker.
+
+The changes of a round go to the writer as one list, at its end, so that a crash never leaves half
+of what a packet did. What the client may only see once that is durable (acknowledgements, the
+PUBLISH and PUBREL of QoS 2) is *pledged*: it goes with the list, and leaves when the writer says
+so. Pledges of a connection leave in the order they were made.
+
+Threads: a journal is its worker's own. What it submits is the writer's from then on.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from broker.session.link import Delivery
+from broker.session.outgoing import Outgoing
+from persistence.records import (
+    OUTGOING,
+    PLACE_BITS,
+    RECEIVED,
+    Call,
+    Change,
+    Delete,
+    Post,
+    Put,
+    outgoing_key,
+    received_key,
+)
+
+
+class Pledging(Protocol):
+    """A connection, as far as pledges are concerned."""
+
+    def hand_in(self) -> tuple[Callable[[], None], Callable[[], None]]:
+        """What to call when this round's pledges are durable, and when they could not be."""
+
+
+class Inbox(Protocol):
+    """A session, as far as other workers know it."""
+
+    def put(self, delivery: Delivery) -> None: ...
+
+
+class Log(Protocol):
+    """The writer, as far as a worker knows it."""
+
+    failing: bool
+
+    def submit(self, changes: list[Change]) -> None: ...
+
+
+class Journal:
+    """The list of one worker.
+
+    Attributes:
+        count:   changes noted since the start; whoever compares it with an earlier value knows
+            whether something has to become durable first.
+        failing: the database cannot be written just now.
+    """
+
+    __slots__ = ("_changes", "_deliveries", "_log", "_next_place", "_pledging", "_post", "count")
+
+    def __init__(self, log: Log, post: Post, next_place: Callable[[], int]) -> None:
+        self._log = log
+        self._post = post
+        self._next_place = next_place
+        self._changes: list[Change] = []
+        self._deliveries: list[tuple[Inbox, Delivery]] = []
+        self._pledging: list[Pledging] = []
+        self.count = 0
+
+    @property
+    def failing(self) -> bool:
+        return self._log.failing
+
+    def note(self, change: Put | Delete) -> None:
+        """Add a change to this round."""
+        self.count += 1
+        self._changes.append(change)
+
+    def next_place(self) -> int:
+        """A place in the order of the messages of all sessions."""
+        return self._next_place()
+
+    def outgoing(self, session_number: int, outgoing: Outgoing, new: bool) -> None:
+        """A message is due to a session, or the state of one that is has changed."""
+        self.count += 1
+        # Once for each message: calls less are worth more here than elsewhere.
+        row = (
+            outgoing.qos,
+            outgoing.retain,
+            outgoing.identifiers,
+            outgoing.share,
+            outgoing.packet_id,
+            outgoing.state,
+        )
+        self._changes.append(
+            Put(
+                OUTGOING,
+                session_number << PLACE_BITS | outgoing.place,
+                row,
+                outgoing.message if new else None,
+            )
+        )
+
+    def outgoing_elsewhere(self, session: Inbox, session_number: int, delivery: Delivery) -> None:
+        """The same for a session of another worker.
+
+        It gets the message when it is in the writer's hands: otherwise the session could change
+        the message's state first, or send it as durable when it is not.
+        """
+        self.count += 1
+        message, qos, retain, identifiers, share, place = delivery
+        row = (qos, retain, identifiers, share, 0, 0)
+        self._changes.append(Put(OUTGOING, outgoing_key(session_number, place), row, message))
+        self._deliveries.append((session, delivery))
+
+    def outgoing_gone(self, session_number: int, place: int) -> None:
+        """A message is no longer due to a session."""
+        self.count += 1
+        self._changes.append(Delete(OUTGOING, outgoing_key(session_number, place)))
+
+    def received(self, session_number: int, packet_id: int, topic: str) -> None:
+        """A QoS 2 message came and awaits PUBREL."""
+        self.note(Put(RECEIVED, received_key(session_number, packet_id), (topic,)))
+
+    def received_gone(self, session_number: int, packet_id: int) -> None:
+        """PUBREL came for it."""
+        self.note(Delete(RECEIVED, received_key(session_number, packet_id)))
+
+    def pledging(self, connection: Pledging) -> None:
+        """A connection has made its first pledge of this round."""
+        self._pledging.append(connection)
+
+    def when_durable(
+        self, call: Callable[[], None], failed: Callable[[], None] | None = None
+    ) -> None:
+        """Have `call()` run on this thread once what was noted so far is durable."""
+        self._changes.append(Call(self._post, call, failed))
+
+    def submit(self) -> None:
+        """End of the round: hand over what there is."""
+        for connection in self._pledging:
+            call, failed = connection.hand_in()
+            self._changes.append(Call(self._post, call, failed))
+        self._pledging.clear()
+        if self._changes:
+            changes, self._changes = self._changes, []
+            self._log.submit(changes)
+        if self._deliveries:
+            deliveries, self._deliveries = self._deliveries, []
+            for session, delivery in deliveries:
+                session.put(delivery)
