@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from persistence.database import Database, open_file
-from persistence.records import OUTGOING, Call, Change, Delete, Put, outgoing_key
+from persistence.records import OUTGOING, Call, Change, Delete, Put
 from persistence.writer import Writer
 
 MESSAGES = 100_000
@@ -48,7 +48,7 @@ def run(folder: str, deleted: bool) -> str:
         durable.clear()
         for start in range(place, place + WINDOW, ROUND):
             changes: list[Change] = []
-            for key in range(outgoing_key(1, start), outgoing_key(1, start + ROUND)):
+            for key in range(start, start + ROUND):
                 message = Message("benchmark/topic", payload)
                 changes.append(Put(OUTGOING, key, (1, False, (), None, None, 0), message))
                 if deleted:

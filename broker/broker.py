@@ -96,6 +96,9 @@ class Broker:
             for opened in self._listeners:
                 opened.close()
             self._listeners = []
+            if self._store is not None:
+                self._store.database.close()
+                self._store = None
             raise
         self._start_housekeeping()
         for listener, opened in zip(self.configuration.listeners, self._listeners, strict=True):

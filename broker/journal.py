@@ -15,14 +15,12 @@ from broker.session.link import Delivery
 from broker.session.outgoing import Outgoing
 from persistence.records import (
     OUTGOING,
-    PLACE_BITS,
     RECEIVED,
     Call,
     Change,
     Delete,
     Post,
     Put,
-    outgoing_key,
     received_key,
 )
 
@@ -86,6 +84,7 @@ class Journal:
         self.count += 1
         # Once for each message: calls less are worth more here than elsewhere.
         row = (
+            session_number,
             outgoing.qos,
             outgoing.retain,
             outgoing.identifiers,
@@ -96,7 +95,7 @@ class Journal:
         self._changes.append(
             Put(
                 OUTGOING,
-                session_number << PLACE_BITS | outgoing.place,
+                outgoing.place,
                 row,
                 outgoing.message if new else None,
             )
@@ -110,14 +109,14 @@ class Journal:
         """
         self.count += 1
         message, qos, retain, identifiers, share, place = delivery
-        row = (qos, retain, identifiers, share, 0, 0)
-        self._changes.append(Put(OUTGOING, outgoing_key(session_number, place), row, message))
+        row = (session_number, qos, retain, identifiers, share, 0, 0)
+        self._changes.append(Put(OUTGOING, place, row, message))
         self._deliveries.append((session, delivery))
 
-    def outgoing_gone(self, session_number: int, place: int) -> None:
-        """A message is no longer due to a session."""
+    def outgoing_gone(self, place: int) -> None:
+        """A message is no longer due to its session."""
         self.count += 1
-        self._changes.append(Delete(OUTGOING, outgoing_key(session_number, place)))
+        self._changes.append(Delete(OUTGOING, place))
 
     def received(self, session_number: int, packet_id: int, topic: str) -> None:
         """A QoS 2 message came and awaits PUBREL."""

@@ -1,11 +1,11 @@
 """What outlives the broker: sessions, their messages, retained messages, and the way back.
 
-The rows are those of `persistence/records.py`. A listener notes what a round has changed in the
-list of its worker (`Worker.changes`); at the end of the round the list goes to the writer whole.
+The rows are those of `persistence/records.py`; who changes something notes it in the journal of its
+worker (`broker/journal.py`).
 Times are turned from the broker's clock into wall-clock times and back, because a clock that only
 goes forward starts anew with each process.
 
-Threads: `Keeping` is shared and does not change; what it notes belongs to the worker it is given.
+Threads: shared by all workers; once the broker has started it only counts, and that is atomic.
 """
 
 from itertools import count
@@ -72,13 +72,18 @@ class Keeping:
             self.to_wall(session.will_due),
         )
 
-    def restore_session(self, session: Session, row: Row) -> None:
-        """Fill a new session; one that was connected when the broker ended counts as just gone."""
+    def restore_session(self, session: Session, row: Row) -> bool:
+        """Fill a new session; one that was connected when the broker ended counts as just gone.
+
+        Returns whether a time begins with that, which the row does not know yet.
+        """
+        begins = False
         _, version, interval, expires_at, will, will_due = row
         session.version = version
         session.expiry_interval_s = NEVER if interval is None else interval
         if expires_at is None and interval is not None:
             session.expires_at = self._clock.now() + interval
+            begins = True
         else:
             session.expires_at = self.from_wall(expires_at)
         if will is not None:
@@ -87,6 +92,8 @@ class Keeping:
             delay = (session.will.properties or {}).get(WILL_DELAY_INTERVAL, 0)
             now = self._clock.now()
             session.will_due = now + delay if will_due is None else self.from_wall(will_due)
+            begins = begins or will_due is None
+        return begins
 
 
 def subscription_row(subscription: Subscription) -> Row:

@@ -21,7 +21,6 @@ from persistence.records import (
     SUBSCRIPTIONS,
     Delete,
     Put,
-    outgoing_key,
     received_key,
 )
 
@@ -52,7 +51,7 @@ def rows_of(session: Session) -> Iterator[Delete]:
         yield Delete(SUBSCRIPTIONS, (number, topic_filter))
     for outgoing in (*session.inflight.values(), *session.queue):
         if outgoing.place:
-            yield Delete(OUTGOING, outgoing_key(number, outgoing.place))
+            yield Delete(OUTGOING, outgoing.place)
     for packet_id in session.received:
         yield Delete(RECEIVED, received_key(number, packet_id))
 

@@ -17,7 +17,6 @@ from broker.worker import Worker
 from persistence.records import (
     OUTGOING,
     PACKET_ID_BITS,
-    PLACE_BITS,
     RECEIVED,
     RETAINED,
     SESSIONS,
@@ -68,10 +67,19 @@ def restore(
         holder.adopt(RETAINED, topic, message, number)
         context.retained.restore(message, keeping.from_wall(expires_at))
     sessions: dict[int, Session] = {}
-    for session_number, row in database.rows(SESSIONS):
+    begun: set[int] = set()
+    session_rows = dict(database.rows(SESSIONS))
+    # A worker may have begun the next session of a client before another had handed over the end
+    # of the last: the highest number is the one that there is.
+    latest = {row[0]: session_number for session_number, row in session_rows.items()}
+    for session_number, row in session_rows.items():
+        if latest[row[0]] != session_number:
+            orphans.append(Delete(SESSIONS, session_number))
+            continue
         session, _ = context.registry.find_or_create(row[0], worker)
         session.number = session_number
-        keeping.restore_session(session, row)
+        if keeping.restore_session(session, row):
+            begun.add(session_number)
         sessions[session_number] = session
     for key, row in database.rows(SUBSCRIPTIONS):
         owner = sessions.get(key[0])
@@ -80,17 +88,16 @@ def restore(
         else:
             _restore_subscription(context, owner, key[1], row)
     last_place = 0
-    for key, row in database.rows(OUTGOING):  # in the order of places, within a session
-        owner = sessions.get(key >> PLACE_BITS)
+    for place, row in database.rows(OUTGOING):
+        owner = sessions.get(row[1])
         message = messages.get(row[0])
-        place = key & (1 << PLACE_BITS) - 1
-        last_place = max(last_place, place)
+        last_place = place
         if message is not None:
-            holder.adopt(OUTGOING, key, message, row[0])
+            holder.adopt(OUTGOING, place, message, row[0])
         if owner is None or message is None:
-            orphans.append(Delete(OUTGOING, key))
+            orphans.append(Delete(OUTGOING, place))
             continue
-        _, qos, retain, identifiers, share, packet_id, state = row
+        _, _, qos, retain, identifiers, share, packet_id, state = row
         outgoing = Outgoing(message, qos, retain, tuple(identifiers), share, place)
         outgoing.packet_id, outgoing.state = packet_id, state
         if packet_id:
@@ -107,7 +114,7 @@ def restore(
     if orphans:
         holder.submit(orphans)
     keeping.start_after(max(sessions, default=0), last_place)
-    _begin(context, sessions, worker)
+    _begin(context, sessions, begun, worker)
     log.info(
         "restored %d sessions, %d retained messages, %d messages on their way",
         len(sessions),
@@ -133,10 +140,15 @@ def _restore_subscription(
     context.tree.subscribe(subscription)
 
 
-def _begin(context: Context, sessions: dict[int, Session], worker: Worker) -> None:
-    """End what has expired, and wait for the end of the rest."""
-    for session in sessions.values():
+def _begin(context: Context, sessions: dict[int, Session], begun: set[int], worker: Worker) -> None:
+    """End what has expired, and wait for the end of the rest.
+
+    Where that time begins now it is noted: it must not begin again with each start.
+    """
+    for number, session in sessions.items():
         if session.expires_at <= worker.now or session.expiry_interval_s == 0:
             context.lifetime.end(session, worker)
         else:
             context.lifetime.adopt(session, worker)
+            if number in begun:
+                context.lifetime.note(session, worker)

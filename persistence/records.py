@@ -15,8 +15,9 @@ Table, key, and below them the row:
                     client id, version, expiry interval, expires_at, will, will_due
     subscriptions   (session number, topic filter)
                     qos, no_local, retain_as_published, identifier, shared
-    outgoing        session number << 40 | place
-                    message number, qos, retain, identifiers, share, packet id, state
+    outgoing        place
+                    message number, session number, qos, retain, identifiers, share, packet id,
+                    state
     received        session number << 16 | packet id
                     topic
 
@@ -27,9 +28,9 @@ LOBucket with, at 0, the bytes of a tuple of (message number, row). See `persist
 (OOBTree). Times (`expires_at`, `will_due`) are seconds since 1970, None for never. The expiry
 interval is in seconds, None for never. `properties` is a tuple of (identifier, value), the value
 of a User Property a tuple of pairs; None when there are none. `will` is (topic, payload, qos,
-retain, properties) or None. `place` only grows within a session, which keeps the order of its
-messages. `state` is that of `broker/session/states.py`. A message is stored once, however many
-rows name it, and goes with the last of them.
+retain, properties) or None. `place` only grows, over all sessions, which keeps the order of the
+messages of each. `state` is that of `broker/session/states.py`. A message is stored once, however
+many rows name it, and goes with the last of them.
 """
 
 from collections.abc import Callable
@@ -49,7 +50,6 @@ OBJECT_TABLES = (RETAINED, SUBSCRIPTIONS)
 TABLES = (*INTEGER_TABLES, *OBJECT_TABLES)
 MESSAGE_TABLES = (OUTGOING, RETAINED)  # their rows hold on to messages
 
-PLACE_BITS = 40
 PACKET_ID_BITS = 16
 
 Row = tuple[Any, ...]
@@ -96,10 +96,6 @@ class Call(NamedTuple):
 
 
 Change = Put | Delete | Call
-
-
-def outgoing_key(session_number: int, place: int) -> int:
-    return session_number << PLACE_BITS | place
 
 
 def received_key(session_number: int, packet_id: int) -> int:

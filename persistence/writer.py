@@ -31,6 +31,7 @@ from persistence.records import MESSAGES, Call, Change, Delete, Post, Put, Row
 log = logging.getLogger("touchstone")
 
 RETRY_S = 1.0
+TAKE_S = 0.5  # while an interval passes
 BUSY = 100  # changes in the last group, from which on it pays to wait for more
 GATHER_S = 0.002  # so long; a commit costs about half of this in itself
 CONFLICTS = 3  # after a reconnection; with one writer there are no others
@@ -147,11 +148,18 @@ class Writer:
             elif not stopping:
                 if self._packing.look():
                     self._due.set()  # to store the size that was measured
-                if self._interval_s:
-                    self._stopping.wait(self._interval_s)
+                self._wait_interval()
             elif not self._journal:
                 self._saved.set()
                 return
+
+    def _wait_interval(self) -> None:
+        """Wait between commits. What comes meanwhile is taken, so that messages that come and go
+        do not pile up."""
+        left_s = self._interval_s
+        while left_s > 0 and not self._stopping.wait(min(left_s, TAKE_S)):
+            left_s -= TAKE_S
+            self._take()
 
     def _take(self) -> None:
         journal = self._journal
@@ -222,6 +230,13 @@ class _Packing:
 
     def look(self) -> bool:
         """Pack if it is due; whether a size waits for `note`."""
+        try:
+            return self._look()
+        except Exception as error:  # a server that is gone; the next commit says so too
+            log.warning("the size of the database cannot be asked for: %s", error)
+            return False
+
+    def _look(self) -> bool:
         self._commits += 1
         if self._thread is not None and not self._thread.is_alive():
             self._thread = None

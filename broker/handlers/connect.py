@@ -214,9 +214,9 @@ class ConnectHandler:
         worker."""
         if session.worker is owner and not session.ended:
             take_over(session)
+            if owner.journal is not None:
+                owner.journal.submit()  # before anything the next owner, or session, notes
             if not session.ended:
-                if owner.journal is not None:
-                    owner.journal.submit()  # before anything the next owner notes
                 session.worker = connection.worker
                 connection.worker.post(
                     lambda: connection.context.lifetime.adopt(session, connection.worker)

@@ -202,7 +202,7 @@ class Session:
         """Every way out of `queue` and `inflight` ends here, if the session is kept."""
         journal = self.worker.journal
         if outgoing.place and journal is not None:
-            journal.outgoing_gone(self.number, outgoing.place)
+            journal.outgoing_gone(outgoing.place)
 
     def _note_state(self, outgoing: Outgoing, new: bool = False) -> None:
         journal = self.worker.journal

@@ -8,8 +8,10 @@ import pytest
 from formats.mqtt.acks import Pubcomp, Pubrec, Pubrel
 from formats.mqtt.connect import Will
 from formats.mqtt.publish import Publish
+from persistence.database import Database, open_file
 from persistence.records import MESSAGES, OUTGOING, RECEIVED, RETAINED, SESSIONS, SUBSCRIPTIONS
-from tests.durability.site import CRASHED, STOPPED
+from persistence.rows import encode_row
+from tests.durability.site import CRASHED, FILE, STOPPED
 
 EXPIRY, SESSION_EXPIRY, WILL_DELAY, ALIAS = 0x02, 0x11, 0x18, 0x23
 
@@ -273,6 +275,26 @@ class TestMessages:
                 assert payloads(reader) == [b"10"]
 
 
+def test_of_two_sessions_of_a_client_the_later_one_counts(sites):
+    """A crash can leave both, when the end of the first had not been handed over."""
+    site = sites()
+    path = str(site.folder / FILE)
+    site.close()
+    database = Database(open_file(path), path)
+    for number in (1, 2):
+        row = ("s", 5, 3600, None, None, None)
+        database.tables[SESSIONS][number] = encode_row(row)
+        row = (1, False, False, 0, False)
+        database.tables[SUBSCRIPTIONS][number, f"of {number}"] = encode_row(row)
+    database.commit()
+    database.close()
+    site = sites()
+    (session,) = site.context.registry.all()
+    assert session.number == 2
+    assert list(session.subscriptions) == ["of 2"]
+    assert list(site.rows(SUBSCRIPTIONS)) == [(2, "of 2")]
+
+
 class TestWills:
     def test_the_delay_counts_on_while_the_broker_is_down(self, sites, ending):
         site = sites()
@@ -332,6 +354,18 @@ class TestExpiry:
         site = sites.next(CRASHED, 1000)
         site.advance(99)
         assert kept(site, "s").present
+
+    def test_the_time_of_a_connected_one_begins_once(self, sites):
+        site = sites()
+        will = Will("will", b"x", 1, True, {WILL_DELAY: 80})
+        kept(site, "s", properties={SESSION_EXPIRY: 100}, will=will)
+        for _ in range(3):
+            site = sites.next(CRASHED, 60)
+        assert not kept(site, "s").present
+        reader = site.client()
+        reader.connect("r")
+        reader.subscribe("will")
+        assert payloads(reader) == [b"x"]
 
     def test_it_expires_later_too(self, sites, ending):
         site = sites()

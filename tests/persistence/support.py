@@ -3,7 +3,7 @@
 import threading
 from contextlib import contextmanager
 
-from persistence.records import MESSAGES, OUTGOING, RETAINED, Call, Put, outgoing_key
+from persistence.records import MESSAGES, OUTGOING, RETAINED, Call, Put
 from persistence.writer import Writer
 
 PATIENCE_S = 20  # for what comes at once unless something is wrong
@@ -22,7 +22,7 @@ def row_of(body):
 
 
 def outgoing(place, body, session=1):
-    return Put(OUTGOING, outgoing_key(session, place), (1, False, (), None, None, 0), body)
+    return Put(OUTGOING, place, (1, False, (), None, None, 0), body)
 
 
 def here(call):

@@ -15,7 +15,6 @@ from persistence.records import (
     Call,
     Delete,
     Put,
-    outgoing_key,
     received_key,
 )
 from persistence.writer import Writer
@@ -83,9 +82,9 @@ class TestMessages:
         database = place.open()
         with writing(database) as writer:
             commit(writer, outgoing(1, body), outgoing(2, body))
-            commit(writer, Delete(OUTGOING, outgoing_key(1, 1)))
+            commit(writer, Delete(OUTGOING, 1))
             assert topics(database) == [("shared", b"payload")]
-            commit(writer, Delete(OUTGOING, outgoing_key(1, 2)))
+            commit(writer, Delete(OUTGOING, 2))
         assert stored(place.open(), MESSAGES) == {}
 
     def test_a_message_that_is_loaded_goes_with_the_last_of_its_rows(self, place):
@@ -97,7 +96,7 @@ class TestMessages:
         for key, row in database.rows(OUTGOING):
             writer.adopt(OUTGOING, key, bodies[row[0]], row[0])
         writer.start()
-        commit(writer, Delete(OUTGOING, outgoing_key(1, 1)))
+        commit(writer, Delete(OUTGOING, 1))
         commit(writer, outgoing(3, Body("third")))
         assert writer.stop(20)
         database = place.open()
@@ -114,7 +113,7 @@ class TestMessages:
                     *(outgoing(n, Body(str(n)), 1 + n % 3) for n in places[start : start + 50]),
                 )
         keys = [key for key, _ in place.open().rows(OUTGOING)]
-        assert keys == sorted(outgoing_key(1 + n % 3, n) for n in places)
+        assert keys == sorted(n for n in places)
 
     def test_many_and_large(self, place):
         bodies = [Body(f"t/{n}", bytes([n % 256]) * 10) for n in range(5_000)]
@@ -124,9 +123,7 @@ class TestMessages:
         database = place.open()
         messages = stored(database, MESSAGES)
         found = {key: messages[row[0]][:2] for key, row in stored(database, OUTGOING).items()}
-        assert found == {
-            outgoing_key(1, n): (body.topic, body.payload) for n, body in enumerate(bodies)
-        }
+        assert found == {n: (body.topic, body.payload) for n, body in enumerate(bodies)}
 
 
 class TestFailure:
@@ -162,7 +159,7 @@ class TestFailure:
             writer.submit(
                 [
                     outgoing(2, Body("after")),
-                    Delete(OUTGOING, outgoing_key(1, 1)),
+                    Delete(OUTGOING, 1),
                     Call(here, waits),
                     Call(here, fails, told),
                 ]
@@ -176,7 +173,7 @@ class TestFailure:
         assert not writer.failing
         database = place.open()
         assert topics(database) == [("after", b"payload")]
-        assert list(stored(database, OUTGOING)) == [outgoing_key(1, 2)]
+        assert list(stored(database, OUTGOING)) == [2]
 
 
 def test_what_is_deleted_goes_when_packed(place):
@@ -186,7 +183,7 @@ def test_what_is_deleted_goes_when_packed(place):
                 writer, *(outgoing(n, Body("a", b"x" * 1_000)) for n in range(start, start + 100))
             )
         commit(writer, outgoing(9_999, Body("kept")))
-        commit(writer, *(Delete(OUTGOING, outgoing_key(1, n)) for n in range(2_000)))
+        commit(writer, *(Delete(OUTGOING, n) for n in range(2_000)))
     database = place.open()
     before = database.size()
     database.pack()
@@ -200,7 +197,7 @@ def test_memory_keeps_nothing_but_does_all():
     database = Database(open_uri("memory://"), "memory://")
     with writing(database) as writer:
         commit(writer, outgoing(1, Body("a")), outgoing(2, Body("b")))
-        commit(writer, Delete(OUTGOING, outgoing_key(1, 1)))
+        commit(writer, Delete(OUTGOING, 1))
         database.pack()
         commit(writer, outgoing(3, Body("c")))
         assert topics(database) == [("b", b"payload"), ("c", b"payload")]

@@ -17,7 +17,6 @@ from persistence.records import (
     Call,
     Delete,
     Put,
-    outgoing_key,
 )
 from persistence.writer import Writer
 from tests.persistence.support import (
@@ -34,7 +33,7 @@ from tests.persistence.support import (
     writing,
 )
 
-KEY = outgoing_key(1, 1)
+KEY = 1
 UPDATED = (1, False, (), None, 12, 1)
 
 
@@ -54,7 +53,7 @@ class TestOrderOfTwoThreads:
             commit(writer, Delete(OUTGOING, KEY))
             commit(writer, outgoing(1, Body("late")), outgoing(2, Body("other")))
             assert topics(database) == [("other", b"payload")]
-            assert list(stored(database, OUTGOING)) == [outgoing_key(1, 2)]
+            assert list(stored(database, OUTGOING)) == [2]
 
     def test_a_row_that_is_changed_before_it_comes_keeps_the_change(self, database):
         with writing(database) as writer:
@@ -77,8 +76,8 @@ class TestOneGroup:
             commit(writer, outgoing(1, Body("before")))
             size = database.size()
             body = Body("quick", b"x" * 100_000)
-            commit(writer, outgoing(2, body), Put(OUTGOING, outgoing_key(1, 2), UPDATED),
-                   Delete(OUTGOING, outgoing_key(1, 2)))  # fmt: skip
+            commit(writer, outgoing(2, body), Put(OUTGOING, 2, UPDATED),
+                   Delete(OUTGOING, 2))  # fmt: skip
             assert database.size() == size
 
     def test_a_row_that_was_there_and_is_put_again_stays(self, database):
@@ -114,7 +113,7 @@ class TestBlocks:
         with writing(database) as writer:
             commit(writer, *(outgoing(n, Body(str(n))) for n in range(100)))
             before = stored(database, OUTGOING)
-            commit(writer, *(Delete(OUTGOING, outgoing_key(1, n)) for n in range(3, 100)))
+            commit(writer, *(Delete(OUTGOING, n) for n in range(3, 100)))
             assert {row[0] for row in stored(database, MESSAGES).values()} == {"0", "1", "2"}
             assert stored(database, OUTGOING).items() <= before.items()
             assert topics(database) == [(str(n), b"payload") for n in range(3)]
@@ -210,6 +209,27 @@ class TestCalls:
             assert both.wait(PATIENCE_S)
         assert set(stored(file.open(), SESSIONS)) == {1, 2}
 
+    def test_with_an_interval_what_comes_and_goes_does_not_pile_up(self, database, monkeypatch):
+        monkeypatch.setattr("persistence.writer.TAKE_S", 0.01)
+        first, pause = threading.Event(), threading.Event()
+        original = database.commit
+
+        def commit_once():
+            original()
+            first.set()
+
+        database.commit = commit_once
+        with writing(database, interval_s=3_600) as writer:
+            writer.submit([Put(SESSIONS, 1, ("a",))])
+            assert first.wait(PATIENCE_S)
+            for _ in range(10):
+                writer.submit([outgoing(1, Body("quick", b"x")), Delete(OUTGOING, KEY)])
+            for _ in range(PATIENCE_S * 100):
+                if not writer._journal:
+                    break
+                pause.wait(0.01)
+            assert not writer._journal
+
 
 class TestFailure:
     def test_a_conflict_is_tried_again_at_once(self, database):
@@ -264,7 +284,7 @@ class TestFailure:
             writer.submit([Call(here, durable)])
             durable.wait()
             commit(writer, outgoing(2, Body("b")))
-            assert list(stored(database, OUTGOING)) == [outgoing_key(1, 2)]
+            assert list(stored(database, OUTGOING)) == [2]
             assert [row[0] for row in stored(database, MESSAGES).values()] == ["b"]
 
     def test_stopping_while_it_fails_says_what_is_lost(self, database, caplog):
@@ -327,7 +347,7 @@ class TestPacking:
         with writing(database, pack_ratio=2.0) as writer:
             for n in range(300):
                 commit(writer, outgoing(n, Body("a", b"x" * 2_000)))
-                commit(writer, Delete(OUTGOING, outgoing_key(1, n)))
+                commit(writer, Delete(OUTGOING, n))
                 if thread := writer._packing._thread:
                     thread.join(PATIENCE_S)
                 largest = max(largest, database.size())
