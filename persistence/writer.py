@@ -249,8 +249,9 @@ class _Packing:
             return False
         if self._database.size() >= self._base * self._ratio:
             self._packed = False
-            self._thread = threading.Thread(target=self._pack, name="pack", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._pack, name="pack", daemon=True)
+            thread.start()
+            self._thread = thread  # whoever looks from elsewhere finds one that can be joined
         return False
 
     def note(self) -> None:
