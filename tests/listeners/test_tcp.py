@@ -252,17 +252,19 @@ with Broker("allow_anonymous true\\nlistener 0 127.0.0.1\\n") as broker:
 """
 
 EXHAUSTED = """
-import logging, resource, socket, sys, time
+import logging, resource, socket, sys, threading
 from broker.broker import Broker
 logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.ERROR)
 CONNECT = bytes.fromhex("100d00044d515454040200000001") + b"a"
 with Broker("allow_anonymous true\\nsys_interval 0\\nlistener 0 127.0.0.1\\n") as broker:
     loop = broker._listeners[0].loop
     rounds = 0
+    begun = threading.Event()
     silence = loop.silence
     def counted():
         global rounds
         rounds += 1
+        begun.set()
         silence()
     loop.silence = counted
     waiting = socket.socket()
@@ -271,8 +273,7 @@ with Broker("allow_anonymous true\\nsys_interval 0\\nlistener 0 127.0.0.1\\n") a
     waiting.settimeout(20)
     waiting.connect(("127.0.0.1", broker.ports[0]))
     waiting.sendall(CONNECT)
-    while not rounds:
-        time.sleep(0.01)
+    assert begun.wait(20)
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
     assert waiting.recv(4) == b"\\x20\\x02\\0\\0"
     assert rounds < 20, rounds
