@@ -43,10 +43,10 @@ EXTRA_HEADERS = {
 
 HTTP_HANDSHAKE = Rule(0x81, "", "", "HTTP that opens no WebSocket")
 HTTP_SUBPROTOCOL = Rule(
-    0x81, "MQTT3-6.0.0-3", "MQTT5-6.0.0-3", "WebSocket request without the subprotocol mqtt"
+    0x81, "MQTT-6.0.0-3", "MQTT-6.0.0-3", "WebSocket request without the subprotocol mqtt"
 )
 HTTP_SUBPROTOCOL_ANSWER = Rule(
-    0x81, "MQTT3-6.0.0-4", "MQTT5-6.0.0-4", "WebSocket answer without the subprotocol mqtt"
+    0x81, "MQTT-6.0.0-4", "MQTT-6.0.0-4", "WebSocket answer without the subprotocol mqtt"
 )
 
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"

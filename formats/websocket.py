@@ -38,20 +38,33 @@ SENDABLE = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)
 MALFORMED = 0x81  # Reason Code "Malformed Packet"
 TOO_LARGE = 0x95  # Reason Code "Packet too large"
 
-UNMASKED_FRAME = Rule(MALFORMED, "", "", "WebSocket frame of a client is not masked")
-MASKED_FRAME = Rule(MALFORMED, "", "", "WebSocket frame of a server is masked")
-RESERVED_BITS = Rule(MALFORMED, "", "", "WebSocket frame with a reserved bit set")
-RESERVED_OPCODE = Rule(MALFORMED, "", "", "WebSocket frame with a reserved opcode")
-FRAGMENTED_CONTROL = Rule(MALFORMED, "", "", "WebSocket control frame is fragmented")
-CONTROL_TOO_LONG = Rule(MALFORMED, "", "", "WebSocket control frame of more than 125 bytes")
-LONE_CONTINUATION = Rule(MALFORMED, "", "", "WebSocket continuation frame with nothing to continue")
-UNFINISHED_MESSAGE = Rule(MALFORMED, "", "", "WebSocket message begins inside another")
-TEXT_FRAME = Rule(MALFORMED, "MQTT3-6.0.0-1", "MQTT5-6.0.0-1", "WebSocket text frame")
-LENGTH_NOT_MINIMAL = Rule(MALFORMED, "", "", "WebSocket length not in its shortest form")
-LENGTH_HIGH_BIT = Rule(MALFORMED, "", "", "WebSocket length with its highest bit set")
-CLOSE_LENGTH = Rule(MALFORMED, "", "", "WebSocket close frame with half a status code")
-CLOSE_CODE = Rule(MALFORMED, "", "", "WebSocket close frame with a status code that is never sent")
-CLOSE_REASON = Rule(MALFORMED, "", "", "WebSocket close frame with a reason that is not UTF-8")
+# Its frames are those of RFC 6455: what MQTT says of them is the first sentence of chapter 6.
+FRAMES_3, FRAMES_5 = "U311-6-1", "U5-6-1"
+
+UNMASKED_FRAME = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket frame of a client is not masked")
+MASKED_FRAME = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket frame of a server is masked")
+RESERVED_BITS = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket frame with a reserved bit set")
+RESERVED_OPCODE = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket frame with a reserved opcode")
+FRAGMENTED_CONTROL = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket control frame is fragmented")
+CONTROL_TOO_LONG = Rule(
+    MALFORMED, FRAMES_3, FRAMES_5, "WebSocket control frame of more than 125 bytes"
+)
+LONE_CONTINUATION = Rule(
+    MALFORMED, FRAMES_3, FRAMES_5, "WebSocket continuation frame with nothing to continue"
+)
+UNFINISHED_MESSAGE = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket message begins inside another")
+TEXT_FRAME = Rule(MALFORMED, "MQTT-6.0.0-1", "MQTT-6.0.0-1", "WebSocket text frame")
+LENGTH_NOT_MINIMAL = Rule(
+    MALFORMED, FRAMES_3, FRAMES_5, "WebSocket length not in its shortest form"
+)
+LENGTH_HIGH_BIT = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket length with its highest bit set")
+CLOSE_LENGTH = Rule(MALFORMED, FRAMES_3, FRAMES_5, "WebSocket close frame with half a status code")
+CLOSE_CODE = Rule(
+    MALFORMED, FRAMES_3, FRAMES_5, "WebSocket close frame with a status code that is never sent"
+)
+CLOSE_REASON = Rule(
+    MALFORMED, FRAMES_3, FRAMES_5, "WebSocket close frame with a reason that is not UTF-8"
+)
 FRAME_TOO_LARGE = Rule(TOO_LARGE, "", "", "WebSocket frame over the limit")
 
 # The status code that answers each of them.

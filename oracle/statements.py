@@ -3,7 +3,7 @@
 The data is oracle/catalogue/*.json, one entry for each statement in the order of its document:
 those that the standard numbers (`MQTT-3.1.2-22`) and those sentences of its normative text that it
 does not (`U5-3.1.2.3-1`, `U311-4.8-1`; these ids are ours). The texts are OASIS's: see
-docs/NOTICE-OASIS.md. Parties, twins and reasons are our judgement.
+docs/NOTICE-OASIS.md. Parties, twins, reasons and what can be observed are our judgement.
 
 Ids of the two documents collide, so a statement is named by its key, which says the document:
 `MQTT5-3.1.2-22`, `MQTT3-3.1.2-24`, `U5-3.1.2.3-1`, `U311-4.8-1`. Nothing is read before the first
@@ -32,6 +32,8 @@ LEVELS = (
     "malformed packet",  # likewise
     "disconnect",  # the sentence prescribes a DISCONNECT and its Reason Code
 )
+# Whether a broker can observe it in a client: that it was broken, or was at stake and kept.
+OBSERVED = ("always", "if", "never")  # "if": only if the client does what the note says
 PARTIES = ("client", "server", "both", "sender", "receiver")  # the last two: whichever side that is
 
 
@@ -52,6 +54,8 @@ class Statement:
     context: str = ""  # for unnumbered ones: the sentence before, or the line that leads the list
     note: str = ""  # where the printed wording or id is not to be relied on
     reason: str = ""  # why no line of source or test shows it
+    observed: str = ""  # one of OBSERVED; "" where no client is bound
+    observed_note: str = ""  # "only if the Client ...", "because ..."; "" for what always is
 
     @property
     def key(self) -> str:
@@ -72,6 +76,11 @@ class Statement:
         """`3.1` for 3.1.2.10: the sections of chapter 3, a packet each, stand alone."""
         parts = self.section.split(".")
         return ".".join(parts[:2]) if parts[0] == "3" else parts[0]
+
+    @property
+    def observable(self) -> bool:
+        """Whether a broker can observe it in a client that gives occasion."""
+        return self.observed in ("always", "if")
 
 
 @cache

@@ -3,7 +3,7 @@
 The standard says it in the section of each packet, in unnumbered sentences (`U5-`, ids of ours), so
 the rules are found by packet type and property identifier. Where the section of a packet is silent
 (Payload Format Indicator and Message Expiry Interval in PUBLISH, 3.3.2.3.2 and 3.3.2.3.3; a Payload
-Format Indicator above 1) the id is empty.
+Format Indicator above 1) what a Protocol Error is (1.2) decides.
 """
 
 from formats.errors import Rule
@@ -23,6 +23,8 @@ from formats.mqtt.packet_types import (
     UNSUBACK,
     WILL,
 )
+
+PROTOCOL_ERROR = "U5-1.2-2"  # "data that is not allowed by the protocol"
 
 # (packet, property identifier): the sentence that forbids the property to be there twice.
 _REPEATED_IDS = {
@@ -56,8 +58,8 @@ _REPEATED_IDS = {
     (CONNACK, 0x1C): "U5-3.2.2.3.16-1",
     (CONNACK, 0x15): "U5-3.2.2.3.17-1",
     (CONNACK, 0x16): "U5-3.2.2.3.18-1",
-    (PUBLISH, 0x01): "",
-    (PUBLISH, 0x02): "",
+    (PUBLISH, 0x01): PROTOCOL_ERROR,
+    (PUBLISH, 0x02): PROTOCOL_ERROR,
     (PUBLISH, 0x23): "U5-3.3.2.3.4-1",
     (PUBLISH, 0x08): "U5-3.3.2.3.5-1",
     (PUBLISH, 0x09): "U5-3.3.2.3.6-1",
@@ -83,7 +85,7 @@ _RANGE_IDS = {
     (CONNECT, 0x27): "U5-3.1.2.11.4-1",
     (CONNECT, 0x19): "U5-3.1.2.11.6-1",
     (CONNECT, 0x17): "U5-3.1.2.11.7-1",
-    (WILL, 0x01): "",
+    (WILL, 0x01): PROTOCOL_ERROR,
     (CONNACK, 0x21): "U5-3.2.2.3.3-1",
     (CONNACK, 0x24): "U5-3.2.2.3.4-1",
     (CONNACK, 0x25): "U5-3.2.2.3.5-1",
@@ -91,7 +93,7 @@ _RANGE_IDS = {
     (CONNACK, 0x28): "U5-3.2.2.3.11-1",
     (CONNACK, 0x29): "U5-3.2.2.3.12-1",
     (CONNACK, 0x2A): "U5-3.2.2.3.13-1",
-    (PUBLISH, 0x01): "",
+    (PUBLISH, 0x01): PROTOCOL_ERROR,
     (PUBLISH, 0x0B): "U5-3.3.2.3.8-1",
     (SUBSCRIBE, 0x0B): "U5-3.8.2.1.2-1",
 }

@@ -225,8 +225,8 @@ def test_a_frame_of_the_limit_is_read_and_a_longer_one_is_not(limit):
 
 @pytest.mark.statement("MQTT5-6.0.0-1", "MQTT3-6.0.0-1")
 def test_the_rule_of_text_frames_is_that_of_the_documents():
-    assert websocket.TEXT_FRAME.v3 == "MQTT3-6.0.0-1"
-    assert websocket.TEXT_FRAME.v5 == "MQTT5-6.0.0-1"
+    assert websocket.TEXT_FRAME.v3 == "MQTT-6.0.0-1"
+    assert websocket.TEXT_FRAME.v5 == "MQTT-6.0.0-1"
     assert CLOSE_CODES[websocket.TEXT_FRAME] == 1003
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from docs.conformance_page import CHAPTERS
-from oracle.statements import CATALOGUE, DOCUMENTS, LEVELS, PARTIES, by_key, load
+from oracle.statements import CATALOGUE, DOCUMENTS, LEVELS, OBSERVED, PARTIES, by_key, load
 
 STATEMENTS = [statement for document in DOCUMENTS for statement in load(document)]
 
 
 @pytest.mark.parametrize(
-    ("document", "numbered", "unnumbered"), [("mqtt-5.0", 251, 147), ("mqtt-3.1.1", 141, 27)]
+    ("document", "numbered", "unnumbered"), [("mqtt-5.0", 251, 152), ("mqtt-3.1.1", 141, 31)]
 )
 def test_all_statements_of_a_document_are_there(document, numbered, unnumbered):
     statements = load(document)
@@ -62,6 +62,31 @@ def test_a_reason_stands_only_where_something_is_owed():
     assert [s.key for s in STATEMENTS if s.reason and not s.binds_server] == []
 
 
+def test_what_binds_a_client_says_whether_a_broker_can_observe_it():
+    for statement in STATEMENTS:
+        note = statement.observed_note
+        if not statement.binds_client:
+            assert (statement.observed, note) == ("", ""), statement.key
+            continue
+        assert statement.observed in OBSERVED, statement.key
+        start = {"always": "", "if": "only if the Client ", "never": "because "}[statement.observed]
+        assert note.startswith(start), statement.key
+        assert bool(note) == bool(start), statement.key
+        assert not note.endswith("."), statement.key
+
+
+def test_what_may_be_cannot_be_broken():
+    for statement in STATEMENTS:
+        if statement.binds_client and statement.level == "may":
+            assert statement.observed == "never", statement.key
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_what_a_client_has_to_do_is_mostly_observable(document):
+    numbered = [s for s in load(document) if s.numbered and s.binds_client]
+    assert sum(s.observable for s in numbered) > 0.8 * len(numbered)
+
+
 def test_the_level_is_a_word_of_the_text():
     exceptions = {
         "MQTT3-2.3.1-4",  # "The same conditions apply to a Server": those of a MUST
@@ -69,6 +94,9 @@ def test_the_level_is_a_word_of_the_text():
         "U311-4.4-1",  # REQUIRED
         "U5-4.13.1-4",  # "Use Reason Code ...", of the SHOULD before it
         "U5-4.13.1-7",
+        # What every packet is held to, said without a keyword.
+        *("U5-1.5.5-1", "U5-2.1.2-1", "U311-2.2.1-1", "U311-2.2.3-1", "U311-2.2.3-2"),
+        *("U5-6-1", "U311-6-1"),
     }
     without = {s.key for s in STATEMENTS if s.level.casefold() not in s.text.casefold()}
     assert without == exceptions
