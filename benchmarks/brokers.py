@@ -101,7 +101,8 @@ class RunningBroker:
     start_s: float  # from starting the process to the first CONNACK
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody uses just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -118,23 +119,21 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def running(
-    kind: BrokerKind, folder: Path, core: int | None, persistence: bool = False
-) -> Iterator[RunningBroker]:
-    """Start the broker on a free port of loopback and, where possible, on a core; stop it after."""
-    port = _free_port()
+def launched(
+    kind: BrokerKind, folder: Path, port: int, core: int | None, persistence: bool
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the process, where possible on a core; it is stopped after, if it has not ended."""
     configuration = folder / f"{kind.name}.conf"
     text = kind.configuration.replace("PORT", str(port))
     if persistence:
         text = text.replace(WITHOUT, f"persistence true\npersistence_location {folder}/\n")
+        folder.chmod(0o777)  # started by root, Mosquitto becomes a user of its own
     configuration.write_text(text)
-    log_path = folder / f"{kind.name}.log"
-    with log_path.open("wb") as log:
+    with _log_path(kind, folder).open("ab") as log:
         before = os.sched_getaffinity(0) if core is not None else set()
         if core is not None:
             os.sched_setaffinity(0, {core})  # the child inherits it with all its threads
         try:
-            started = time.perf_counter()
             process = subprocess.Popen(
                 kind.command(str(configuration)), stdout=log, stderr=log, cwd=folder
             )
@@ -142,13 +141,7 @@ def running(
             if core is not None:
                 os.sched_setaffinity(0, before)
         try:
-            while not _answers(port):
-                late = time.perf_counter() - started > START_LIMIT_S
-                if late or process.poll() is not None:
-                    tail = log_path.read_text(errors="replace")[-2000:].rstrip()
-                    raise NotStartedError(f"{kind.name} did not start: {tail}")
-                time.sleep(0.002)
-            yield RunningBroker(process.pid, port, time.perf_counter() - started)
+            yield process
         finally:
             process.terminate()
             try:
@@ -156,3 +149,36 @@ def running(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _log_path(kind: BrokerKind, folder: Path) -> Path:
+    return folder / f"{kind.name}.log"
+
+
+def wait_until_answers(
+    kind: BrokerKind, folder: Path, process: "subprocess.Popen[bytes]", port: int
+) -> None:
+    """Wait for a CONNACK.
+
+    Raises:
+        NotStartedError: the process has ended, or it takes too long.
+    """
+    started = time.perf_counter()
+    while not _answers(port):
+        late = time.perf_counter() - started > START_LIMIT_S
+        if late or process.poll() is not None:
+            tail = _log_path(kind, folder).read_text(errors="replace")[-2000:].rstrip()
+            raise NotStartedError(f"{kind.name} did not start: {tail}")
+        time.sleep(0.002)
+
+
+@contextmanager
+def running(
+    kind: BrokerKind, folder: Path, core: int | None, persistence: bool = False
+) -> Iterator[RunningBroker]:
+    """A broker on a free port of loopback that has answered; it is stopped after."""
+    port = free_port()
+    started = time.perf_counter()
+    with launched(kind, folder, port, core, persistence) as process:
+        wait_until_answers(kind, folder, process, port)
+        yield RunningBroker(process.pid, port, time.perf_counter() - started)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from persistence.database import Database, open_file
-from persistence.records import OUTGOING, Call, Change, Delete, Put
+from persistence.records import Call, Change
 from persistence.writer import Writer
 
 MESSAGES = 100_000
@@ -29,6 +29,18 @@ class Message:
     def __init__(self, topic: str, payload: bytes) -> None:
         self.topic = topic
         self.payload = payload
+
+
+class Outgoing:
+    __slots__ = ("identifiers", "message", "place", "qos", "retain", "share")
+
+    def __init__(self, place: int, message: Message) -> None:
+        self.place = place
+        self.message = message
+        self.qos = 1
+        self.retain = False
+        self.identifiers: tuple[int, ...] = ()
+        self.share = ""
 
 
 def row_of(message: Message) -> tuple[object, ...]:
@@ -50,9 +62,9 @@ def run(folder: str, deleted: bool) -> str:
             changes: list[Change] = []
             for key in range(start, start + ROUND):
                 message = Message("benchmark/topic", payload)
-                changes.append(Put(OUTGOING, key, (1, False, (), None, None, 0), message))
+                changes.append((Outgoing(key, message), 1, 0, 0))
                 if deleted:
-                    changes.append(Delete(OUTGOING, key))
+                    changes.append(key)
             place += ROUND
             if place % WINDOW == 0:
                 changes.append(Call(lambda call: call(), durable.set))

@@ -12,7 +12,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.brokers import ROOT, BrokerKind, NotStartedError, running
-from benchmarks.workloads import Workload
+from benchmarks.client import WrongDeliveryError
+from benchmarks.restart import restart
+from benchmarks.workloads import RESTART, Workload
 
 RUN_LIMIT_S = 120.0
 Say = Callable[[str], None]
@@ -28,6 +30,7 @@ class Plan:
     version: int = 4  # protocol level
     warm_up_s: float = 0.5
     measure_s: float = 2.0
+    quick: bool = False  # fewer messages, where a workload counts them
 
 
 @dataclass(slots=True)
@@ -47,7 +50,7 @@ class Cell:
     def limited(self) -> bool:
         """The generator was busy all the time and the broker was not: the rate is a lower bound."""
         load, broker = self.value("load_busy"), self.value("broker_busy")
-        if load is None or broker is None or self.workload.kind == "idle":
+        if load is None or broker is None or self.workload.kind in ("idle", RESTART):
             return False
         return load > 0.9 > broker
 
@@ -75,6 +78,11 @@ def run_once(plan: Plan, workload: Workload, kind: BrokerKind) -> dict[str, Any]
     """One round: start the broker, run the load in a process of its own, return its result."""
     broker_core, load_core = cores()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        if workload.kind == RESTART:
+            try:
+                return restart(workload, kind, Path(folder), broker_core, plan.quick)
+            except (WrongDeliveryError, OSError) as error:
+                raise RuntimeError(f"{type(error).__name__}: {error}") from error
         with running(kind, Path(folder), broker_core, workload.persistence) as broker:
             job = {
                 "workload": asdict(workload),
@@ -108,28 +116,31 @@ def run_all(plan: Plan, say: Say) -> list[Cell]:
     """All rounds, brokers side by side, so that a slow moment of the machine meets each of them."""
     raise_file_limit()
     missing: set[str] = set()  # brokers that do not start are not tried again
-    cells = [[Cell(work, kind.name) for kind in plan.brokers] for work in plan.workloads]
+    kinds = {kind.name: kind for kind in plan.brokers}
+    cells = [
+        Cell(work, name) for work in plan.workloads for name in kinds if work.only in ("", name)
+    ]
     for turn in range(plan.rounds):
-        for row in cells:
-            for cell, kind in zip(row, plan.brokers, strict=True):
-                if kind.name in missing:
-                    continue
-                try:
-                    result = run_once(plan, cell.workload, kind)
-                except NotStartedError as error:
-                    cell.failures.append(str(error))
-                    missing.add(kind.name)
-                    say(str(error))
-                    continue
-                except (RuntimeError, subprocess.TimeoutExpired) as error:
-                    cell.failures.append(str(error))
-                    reason = str(error)[:300]
-                    say(f"{turn + 1} {cell.workload.name:22} {cell.broker:12} FAILED: {reason}")
-                    continue
-                cell.rounds.append(result)
-                say(
-                    f"{turn + 1} {cell.workload.name:22} {cell.broker:12}"
-                    f" {result['per_second']:12,.0f}/s {result['cpu_us']:9.3f} us CPU each"
-                    f"   broker {result['broker_busy']:4.0%} load {result['load_busy']:4.0%}"
-                )
-    return [cell for row in cells for cell in row]
+        for cell in cells:
+            kind = kinds[cell.broker]
+            if kind.name in missing:
+                continue
+            try:
+                result = run_once(plan, cell.workload, kind)
+            except NotStartedError as error:
+                cell.failures.append(str(error))
+                missing.add(kind.name)
+                say(str(error))
+                continue
+            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                cell.failures.append(str(error))
+                reason = str(error)[:300]
+                say(f"{turn + 1} {cell.workload.name:22} {cell.broker:12} FAILED: {reason}")
+                continue
+            cell.rounds.append(result)
+            say(
+                f"{turn + 1} {cell.workload.name:22} {cell.broker:12}"
+                f" {result['per_second']:12,.0f}/s {result['cpu_us']:9.3f} us CPU each"
+                f"   broker {result['broker_busy']:4.0%} load {result['load_busy']:4.0%}"
+            )
+    return cells

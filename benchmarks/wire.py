@@ -6,13 +6,19 @@ padding. Packet ids run from 1 to the table's length, so that sending and compar
 bytes object.
 """
 
-CONNACK, SUBACK, PINGRESP = 0x20, 0x90, 0xD0  # first bytes
+from collections.abc import Iterable
+
+CONNACK, SUBACK, UNSUBACK, PINGRESP = 0x20, 0x90, 0xB0, 0xD0  # first bytes
 PINGREQ_PACKET = b"\xc0\x00"
 DISCONNECT_PACKET = b"\xe0\x00"
 ACK_SIZE = 4  # bytes of an acknowledgement without reason code
 READ_SIZE = 256 * 1024  # bytes asked of the kernel at once
-SMALL_TABLE, LARGE_TABLE = 4096, 256  # packets; payloads above 1 KiB take the second
+SMALL_READ_SIZE = 16 * 1024  # where there are hundreds of receivers
 PAYLOAD_HEAD = 3  # bytes: publisher number, counter
+# 5.0: a user property, and topic alias 1, which the first packet of a connection gives a topic.
+USER_PROPERTY = b"\x26\x00\x04unit\x00\x07celsius"
+TOPIC_ALIAS = b"\x23\x00\x01"
+SUBSCRIPTION_IDENTIFIER = b"\x0b\x07"
 
 
 def remaining_length(length: int) -> bytes:
@@ -36,54 +42,99 @@ def packet(first_byte: int, body: bytes) -> bytes:
     return bytes((first_byte,)) + remaining_length(len(body)) + body
 
 
+def properties(version: int, encoded: bytes = b"") -> bytes:
+    """Properties with their length; nothing before 5.0."""
+    return remaining_length(len(encoded)) + encoded if version == 5 else b""
+
+
 def connect_packet(client_id: str, version: int, kept: bool = False) -> bytes:
     """A CONNECT with a clean session, or one that is kept, and a keep alive of 300 seconds;
     `version` is the level."""
-    properties = b""
-    if version == 5:
-        properties = b"\x05\x11\xff\xff\xff\xff" if kept else b"\x00"
+    expiry = properties(version, b"\x11\xff\xff\xff\xff" if kept else b"")
     flags = 0x00 if kept else 0x02
     head = text("MQTT") + bytes((version, flags)) + (300).to_bytes(2, "big")
-    return packet(0x10, head + properties + text(client_id))
+    return packet(0x10, head + expiry + text(client_id))
 
 
-def subscribe_packet(packet_id: int, topic_filter: str, qos: int, version: int) -> bytes:
-    """A SUBSCRIBE of one topic filter."""
-    properties = b"\x00" if version == 5 else b""
-    body = packet_id.to_bytes(2, "big") + properties + text(topic_filter) + bytes((qos,))
-    return packet(0x82, body)
+def subscribe_packet(
+    packet_id: int, topic_filters: Iterable[str], qos: int, version: int, encoded: bytes = b""
+) -> bytes:
+    """A SUBSCRIBE of some topic filters; `encoded` are its properties in 5.0."""
+    filters = b"".join(text(topic_filter) + bytes((qos,)) for topic_filter in topic_filters)
+    return packet(0x82, packet_id.to_bytes(2, "big") + properties(version, encoded) + filters)
+
+
+def unsubscribe_packet(packet_id: int, topic_filter: str, version: int) -> bytes:
+    """An UNSUBSCRIBE of one topic filter."""
+    return packet(0xA2, packet_id.to_bytes(2, "big") + properties(version) + text(topic_filter))
+
+
+def publish_packets(
+    topics: list[str],
+    payload_size: int,
+    qos: int,
+    version: int,
+    publisher: int = 0,
+    encoded: bytes = b"",
+) -> list[bytes]:
+    """One publisher's PUBLISH packets, which it repeats; the topics in turn."""
+    count = packets_in_table(payload_size) // len(topics) * len(topics)
+    between = properties(version, encoded)
+    padding = b"x" * (payload_size - PAYLOAD_HEAD)
+    heads = [text(topic) for topic in topics]
+    packets = []
+    for index in range(count):
+        packet_id = (index + 1).to_bytes(2, "big") if qos else b""
+        payload = bytes((0x80 | publisher, 0x80 | index >> 7, 0x80 | index & 0x7F)) + padding
+        body = heads[index % len(heads)] + packet_id + between + payload
+        packets.append(packet(0x30 | qos << 1, body))
+    return packets
+
+
+def packets_in_table(payload_size: int) -> int:
+    """More than any window, and not more than 32 MiB."""
+    return 4096 if payload_size <= 1024 else min(1024, 2**25 // payload_size)
 
 
 class PublishTable:
-    """All the PUBLISH packets of one publisher in one bytes object, which repeats at its end.
+    """Packets of one size in one bytes object, which repeats at its end.
 
-    `stream[p : p + READ_SIZE]` is a plain slice for every `p` below `length`.
+    `stream[p : p + read_size]` is a plain slice for every `p` below `length`.
     """
 
-    def __init__(
-        self, topic: str, payload_size: int, qos: int, version: int, publisher: int = 0
-    ) -> None:
-        self.count = SMALL_TABLE if payload_size <= 1024 else LARGE_TABLE  # packets
-        head = text(topic)
-        properties = b"\x00" if version == 5 else b""
-        padding = b"x" * (payload_size - PAYLOAD_HEAD)
-        packets = []
-        for index in range(self.count):
-            packet_id = (index + 1).to_bytes(2, "big") if qos else b""
-            payload = bytes((0x80 | publisher, 0x80 | index >> 7, 0x80 | index & 0x7F)) + padding
-            packets.append(packet(0x30 | qos << 1, head + packet_id + properties + payload))
+    def __init__(self, packets: list[bytes], read_size: int = READ_SIZE) -> None:
         once = b"".join(packets)
+        self.packets = packets
+        self.read_size = read_size
+        self.count = len(packets)
         self.size = len(packets[0])  # bytes of one packet
         self.length = len(once)  # bytes before it repeats
-        self.stream = once * 2 if self.length >= READ_SIZE else once * (2 + READ_SIZE // len(once))
-        self.first_byte = 0x30 | qos << 1
+        copies, rest = divmod(read_size, self.length)
+        self.stream = once * (1 + copies) + once[:rest]
+
+
+class DeliveryTable(PublishTable):
+    """What a subscriber gets, in that order, with what is constant in it taken apart."""
+
+    def __init__(
+        self, packets: list[bytes], payload_size: int, qos: int, read_size: int = READ_SIZE
+    ) -> None:
+        super().__init__(packets, read_size)
+        first = packets[0]
+        self.first_byte = first[0]
         self.payload_at = self.size - payload_size
-        self.head = packets[0][: self.payload_at - len(properties) - (2 if qos else 0)]
-        self.packet_id_at = len(self.head)
-        counters = range(self.count)
-        longest = READ_SIZE // self.size + 2  # packets in one read, at most
+        head_size = 1 + len(remaining_length(self.size))  # too long for a size at a border, by one
+        while first[1:head_size] != remaining_length(self.size - head_size):
+            head_size -= 1
+        self.packet_id_at = head_size + 2 + int.from_bytes(first[head_size : head_size + 2], "big")
+        self.head = first[: self.packet_id_at]
+        self.buffer_size = max(read_size, 2 * self.size)
+        longest = self.buffer_size // self.size + 2  # packets in one buffer, at most
         repeats = 2 + longest // self.count
-        self.counter_high = bytes(0x80 | index >> 7 for index in counters) * repeats
-        self.counter_low = bytes(0x80 | index & 0x7F for index in counters) * repeats
+        counter = self.payload_at + 1
+        self.counter_high = bytes(packet[counter] for packet in packets) * repeats
+        self.counter_low = bytes(packet[counter + 1] for packet in packets) * repeats
         self.first_bytes = bytes((self.first_byte,)) * longest
-        self.padding = padding
+        after_id = self.packet_id_at + (2 if qos else 0)
+        self.between = first[after_id : self.payload_at]  # properties, where there are some
+        self.padding = first[self.payload_at + PAYLOAD_HEAD :]

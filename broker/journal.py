@@ -13,8 +13,8 @@ from typing import Protocol
 
 from broker.session.link import Delivery
 from broker.session.outgoing import Outgoing
+from broker.session.states import AWAITS_PUBACK
 from persistence.records import (
-    OUTGOING,
     RECEIVED,
     Call,
     Change,
@@ -28,8 +28,8 @@ from persistence.records import (
 class Pledging(Protocol):
     """A connection, as far as pledges are concerned."""
 
-    def hand_in(self) -> tuple[Callable[[], None], Callable[[], None]]:
-        """What to call when this round's pledges are durable, and when they could not be."""
+    def hand_in(self, post: Post) -> list[Call]:
+        """This round's pledges, as what the writer is to call for them."""
 
 
 class Inbox(Protocol):
@@ -52,15 +52,16 @@ class Journal:
     Attributes:
         count:   changes noted since the start; whoever compares it with an earlier value knows
             whether something has to become durable first.
+        next_place: draws a place in the order of the messages of all sessions.
         failing: the database cannot be written just now.
     """
 
-    __slots__ = ("_changes", "_deliveries", "_log", "_next_place", "_pledging", "_post", "count")
+    __slots__ = ("_changes", "_deliveries", "_log", "_pledging", "_post", "count", "next_place")
 
     def __init__(self, log: Log, post: Post, next_place: Callable[[], int]) -> None:
         self._log = log
         self._post = post
-        self._next_place = next_place
+        self.next_place = next_place
         self._changes: list[Change] = []
         self._deliveries: list[tuple[Inbox, Delivery]] = []
         self._pledging: list[Pledging] = []
@@ -75,31 +76,13 @@ class Journal:
         self.count += 1
         self._changes.append(change)
 
-    def next_place(self) -> int:
-        """A place in the order of the messages of all sessions."""
-        return self._next_place()
+    def outgoing(self, session_number: int, outgoing: Outgoing) -> None:
+        """A message is due to a session, or the state of one that is has changed.
 
-    def outgoing(self, session_number: int, outgoing: Outgoing, new: bool) -> None:
-        """A message is due to a session, or the state of one that is has changed."""
+        Noted is what may change until the writer looks; the rest it finds in `outgoing`.
+        """
         self.count += 1
-        # Once for each message: calls less are worth more here than elsewhere.
-        row = (
-            session_number,
-            outgoing.qos,
-            outgoing.retain,
-            outgoing.identifiers,
-            outgoing.share,
-            outgoing.packet_id,
-            outgoing.state,
-        )
-        self._changes.append(
-            Put(
-                OUTGOING,
-                outgoing.place,
-                row,
-                outgoing.message if new else None,
-            )
-        )
+        self._changes.append((outgoing, session_number, outgoing.packet_id, outgoing.state))
 
     def outgoing_elsewhere(self, session: Inbox, session_number: int, delivery: Delivery) -> None:
         """The same for a session of another worker.
@@ -108,15 +91,13 @@ class Journal:
         the message's state first, or send it as durable when it is not.
         """
         self.count += 1
-        message, qos, retain, identifiers, share, place = delivery
-        row = (session_number, qos, retain, identifiers, share, 0, 0)
-        self._changes.append(Put(OUTGOING, place, row, message))
+        self._changes.append((delivery, session_number, 0, AWAITS_PUBACK))
         self._deliveries.append((session, delivery))
 
     def outgoing_gone(self, place: int) -> None:
         """A message is no longer due to its session."""
         self.count += 1
-        self._changes.append(Delete(OUTGOING, place))
+        self._changes.append(place)
 
     def received(self, session_number: int, packet_id: int, topic: str) -> None:
         """A QoS 2 message came and awaits PUBREL."""
@@ -139,8 +120,7 @@ class Journal:
     def submit(self) -> None:
         """End of the round: hand over what there is."""
         for connection in self._pledging:
-            call, failed = connection.hand_in()
-            self._changes.append(Call(self._post, call, failed))
+            self._changes.extend(connection.hand_in(self._post))
         self._pledging.clear()
         if self._changes:
             changes, self._changes = self._changes, []

@@ -42,14 +42,15 @@ class Keeping:
         return NEVER if when is None else self._clock.now() + when - self._clock.wall()
 
     def message_row(self, message: Message) -> Row:
+        # Once for each message: calls less are worth more here than elsewhere.
         return (
             message.topic,
             message.payload,
             message.qos,
             message.retain,
-            freeze(message.properties),
+            freeze(message.properties) if message.properties else None,
             message.origin,
-            self.to_wall(message.expires_at),
+            None if message.expires_at is NEVER else self.to_wall(message.expires_at),
         )
 
     def message(self, row: Row) -> Message:

@@ -23,6 +23,7 @@ from persistence.records import (
     SUBSCRIPTIONS,
     Change,
     Delete,
+    OutgoingPut,
     Row,
 )
 
@@ -32,14 +33,16 @@ log = logging.getLogger("touchstone")
 class Rows(Protocol):
     """The database, as far as reading it goes."""
 
-    def rows(self, table: str) -> Iterable[tuple[Any, Row]]:
+    def checked_rows(self, table: str) -> Iterable[tuple[Any, Row]]:
         """Keys and rows of a table, in the order of the keys."""
 
 
 class Holder(Protocol):
     """The writer, which has to know what it already holds."""
 
-    def adopt(self, table: str, key: Any, message: Any, number: int) -> None: ...
+    def adopt_outgoing(self, put: OutgoingPut, number: int) -> None: ...
+
+    def adopt_retained(self, topic: str, message: Any, number: int) -> None: ...
 
     def submit(self, changes: list[Change]) -> None: ...
 
@@ -59,16 +62,16 @@ def restore(
     deleted. Sessions that have expired meanwhile end now, before anybody connects.
     """
     orphans: list[Change] = []
-    for topic, (number, expires_at) in database.rows(RETAINED):
+    for topic, (number, expires_at) in database.checked_rows(RETAINED):
         message = messages.get(number)
         if message is None:
             orphans.append(Delete(RETAINED, topic))
             continue
-        holder.adopt(RETAINED, topic, message, number)
+        holder.adopt_retained(topic, message, number)
         context.retained.restore(message, keeping.from_wall(expires_at))
     sessions: dict[int, Session] = {}
     begun: set[int] = set()
-    session_rows = dict(database.rows(SESSIONS))
+    session_rows = dict(database.checked_rows(SESSIONS))
     # A worker may have begun the next session of a client before another had handed over the end
     # of the last: the highest number is the one that there is.
     latest = {row[0]: session_number for session_number, row in session_rows.items()}
@@ -81,31 +84,29 @@ def restore(
         if keeping.restore_session(session, row):
             begun.add(session_number)
         sessions[session_number] = session
-    for key, row in database.rows(SUBSCRIPTIONS):
+    for key, row in database.checked_rows(SUBSCRIPTIONS):
         owner = sessions.get(key[0])
         if owner is None:
             orphans.append(Delete(SUBSCRIPTIONS, key))
         else:
             _restore_subscription(context, owner, key[1], row)
     last_place = 0
-    for place, row in database.rows(OUTGOING):
-        owner = sessions.get(row[1])
-        message = messages.get(row[0])
+    for place, row in database.checked_rows(OUTGOING):
+        number, session_number, qos, retain, identifiers, share, packet_id, state = row
+        owner = sessions.get(session_number)
+        message = messages.get(number)
         last_place = place
-        if message is not None:
-            holder.adopt(OUTGOING, place, message, row[0])
         if owner is None or message is None:
-            orphans.append(Delete(OUTGOING, place))
-            continue
-        _, _, qos, retain, identifiers, share, packet_id, state = row
-        outgoing = Outgoing(message, qos, retain, tuple(identifiers), share, place)
+            continue  # what is not adopted goes
+        outgoing = Outgoing(message, qos, retain, identifiers, share, place)
         outgoing.packet_id, outgoing.state = packet_id, state
+        holder.adopt_outgoing((outgoing, session_number, packet_id, state), number)
         if packet_id:
             owner.inflight[packet_id] = outgoing
             owner.last_packet_id = packet_id
         else:
             owner.queue.append(outgoing)
-    for key, row in database.rows(RECEIVED):
+    for key, row in database.checked_rows(RECEIVED):
         owner = sessions.get(key >> PACKET_ID_BITS)
         if owner is None:
             orphans.append(Delete(RECEIVED, key))

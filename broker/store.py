@@ -74,8 +74,7 @@ def open_store(configuration: Configuration, keeping: Keeping) -> Store:
     storage = open_uri(uri) if uri else open_file(path)
     database = Database(storage, uri or path)
     try:
-        # The writer wants to know where each of them is.
-        messages = {number: keeping.message(row) for number, row in database.rows(MESSAGES)}
+        messages = {number: keeping.message(row) for number, row in database.checked_rows(MESSAGES)}
     except StoreError:
         database.close()
         raise

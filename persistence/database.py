@@ -12,7 +12,9 @@ hold is for `persistence/rows.py`, which allows nothing to be named.
 """
 
 import contextlib
+from collections import deque
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any, cast
 
 import persistent.mapping
@@ -27,8 +29,18 @@ from persistence import storages
 from persistence.blocks import decode_block
 from persistence.errors import StoreError
 from persistence.file_storage import CarefulFileStorage
-from persistence.records import INTEGER_TABLES, MESSAGES, OBJECT_TABLES, SCHEMA, TABLES, Row
+from persistence.records import (
+    BLOCK_TABLES,
+    INTEGER_TABLES,
+    LEFT,
+    OBJECT_TABLES,
+    OUTGOING,
+    SCHEMA,
+    TABLES,
+    Row,
+)
 from persistence.rows import decode_row
+from persistence.shapes import checked
 from persistence.upgrade import STEPS
 
 ROOT = "touchstone"
@@ -41,8 +53,9 @@ ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 # Rows are added at the end. A commit rewrites the last bucket and the nodes above it, which hold
-# a reference to an object, the costly thing to write, for each child.
-LOBTree.max_leaf_size = 120
+# a reference to an object, the costly thing to write, for each child; those of blocks do in the
+# buckets, too.
+LOBTree.max_leaf_size = 30
 LOBTree.max_internal_size = 60
 
 CACHED = 2_000  # buckets
@@ -95,7 +108,6 @@ class Database:
 
     Attributes:
         tables: the BTrees of `persistence/records.py`, by name; others after `abort`.
-        blocks: the numbers of the messages in each block, by key; filled by reading the messages.
 
     Threads: one at a time, but for `pack`, which may run beside it.
     """
@@ -104,7 +116,7 @@ class Database:
         close_doors()
         self._shown = shown
         self._storage = storage
-        self.blocks: dict[int, tuple[int, ...]] = {}
+        self._blocks: dict[str, dict[int, list[Any]]] = {}
         self._manager = transaction.TransactionManager()
         self._open(storage)
 
@@ -177,15 +189,38 @@ class Database:
             StoreError: one cannot be read.
         """
         try:
-            for key, data in self.tables[table].items():
-                if table == MESSAGES:
-                    block = decode_block(data)
-                    self.blocks[key] = tuple(number for number, _ in block)
-                    yield from block
-                else:
-                    yield key, decode_row(data)
+            if table in BLOCK_TABLES:
+                yield from self._block_rows(table)
+            else:
+                for key, data in self.tables[table].items():
+                    yield key, data if table == LEFT else decode_row(data)
         except Exception as error:  # a damaged bucket fails in any way
             raise self._unusable(error) from error
+
+    def checked_rows(self, table: str) -> Iterator[tuple[Any, Row]]:
+        """The same, and what is in a row can be relied on."""
+        try:
+            yield from checked(table, self.rows(table))
+        except StoreError as error:
+            raise error if isinstance(error, _ForeignError) else self._unusable(error) from error
+
+    def _block_rows(self, table: str) -> Iterator[tuple[int, Row]]:
+        marks = self.tables[LEFT] if table == OUTGOING else {}
+        blocks = self._blocks[table] = {}
+        found: list[Row] = []
+        for key, record in self.tables[table].items():
+            rows, blocks[key] = decode_block(record, marks.get(key))
+            found.extend(rows)
+        if table == OUTGOING:
+            found.sort(key=itemgetter(0))
+        return ((row[0], row[1:]) for row in found)
+
+    def take_blocks(self, table: str) -> dict[int, list[Any]]:
+        """What the last reading of `rows` found out: the numbers of the rows in each block, by
+        key, None for those that are gone. They are forgotten here."""
+        if table not in self._blocks:
+            deque(self.rows(table), 0)
+        return self._blocks.pop(table)
 
     def commit(self) -> None:
         """Make what was changed in `tables` durable. Raises what the storage raises."""

@@ -18,23 +18,28 @@ Table, key, and below them the row:
     outgoing        place
                     message number, session number, qos, retain, identifiers, share, packet id,
                     state
+    left            number of a block of `outgoing`
+                    bytes: a bit for each of its rows, the first one highest, padded at the front;
+                    0 for what was deleted, or changed and is in a later block
     received        session number << 16 | packet id
                     topic
 
-Messages do not stand in their table one by one: a key of `messages` is the number of a block, a
-LOBucket with, at 0, the bytes of a tuple of (message number, row). See `persistence/blocks.py`.
+Messages and outgoing rows do not stand in their tables one by one: a key of `messages` or
+`outgoing` is the number of a block, a LOBucket with, at 0, the bytes of a tuple of rows, each with
+its message number or place first. All rows of a block of `outgoing` are left if `left` does not say
+otherwise; messages that no row names are not. See `persistence/blocks.py`.
 
-`messages`, `sessions`, `outgoing` and `received` have 64-bit integer keys (LOBTree), the others any
-(OOBTree). Times (`expires_at`, `will_due`) are seconds since 1970, None for never. The expiry
-interval is in seconds, None for never. `properties` is a tuple of (identifier, value), the value
-of a User Property a tuple of pairs; None when there are none. `will` is (topic, payload, qos,
-retain, properties) or None. `place` only grows, over all sessions, which keeps the order of the
-messages of each. `state` is that of `broker/session/states.py`. A message is stored once, however
-many rows name it, and goes with the last of them.
+`retained` and `subscriptions` have any keys (OOBTree), the others 64-bit integers (LOBTree). Times
+(`expires_at`, `will_due`) are seconds since 1970, None for never. The expiry interval is in
+seconds, None for never. `properties` is a tuple of (identifier, value), the value of a User
+Property a tuple of pairs; None when there are none. `will` is (topic, payload, qos, retain,
+properties) or None. `place` only grows, over all sessions, which keeps the order of the messages of
+each. `state` is that of `broker/session/states.py`. A message is stored once, however many rows
+name it, and goes with the last of them.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 SCHEMA = 1
 
@@ -43,12 +48,13 @@ RETAINED = "retained"
 SESSIONS = "sessions"
 SUBSCRIPTIONS = "subscriptions"
 OUTGOING = "outgoing"
+LEFT = "left"
 RECEIVED = "received"
 
-INTEGER_TABLES = (MESSAGES, SESSIONS, OUTGOING, RECEIVED)
+INTEGER_TABLES = (MESSAGES, SESSIONS, OUTGOING, LEFT, RECEIVED)
 OBJECT_TABLES = (RETAINED, SUBSCRIPTIONS)
 TABLES = (*INTEGER_TABLES, *OBJECT_TABLES)
-MESSAGE_TABLES = (OUTGOING, RETAINED)  # their rows hold on to messages
+BLOCK_TABLES = (MESSAGES, OUTGOING)
 
 PACKET_ID_BITS = 16
 
@@ -56,12 +62,10 @@ Row = tuple[Any, ...]
 
 
 class Put(NamedTuple):
-    """Set a row.
+    """Set a row, but not of `outgoing`.
 
-    `message`, if there is one, is stored with it; its number goes before the other fields of the
-    row. Without one, a row of `outgoing` or `retained` keeps the message that it has: this is how
-    an outgoing message changes its state, whether it has been put already or is still on its way
-    from another thread.
+    `message`, which a row of `retained` has, is stored with it; its number goes before the other
+    fields of the row.
     """
 
     table: str
@@ -71,13 +75,32 @@ class Put(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """Remove a row; nothing if it is not there.
-
-    Of an outgoing message that is still on its way from another thread: once it comes.
-    """
+    """Remove a row; nothing if it is not there."""
 
     table: str
     key: Any
+
+
+class Outgoing(Protocol):
+    """What does not change of an outgoing row."""
+
+    @property
+    def place(self) -> int: ...
+    @property
+    def message(self) -> Any: ...
+    @property
+    def qos(self) -> int: ...
+    @property
+    def retain(self) -> bool: ...
+    @property
+    def identifiers(self) -> tuple[int, ...]: ...
+    @property
+    def share(self) -> str: ...
+
+
+# With the session number, packet id and state: set a row of `outgoing`, new or not. Its message is
+# stored with it. A plain tuple, as there is one for each message, and more.
+OutgoingPut = tuple[Outgoing, int, int, int]
 
 
 Post = Callable[[Callable[[], None]], None]
@@ -95,7 +118,8 @@ class Call(NamedTuple):
     failed: Callable[[], None] | None = None
 
 
-Change = Put | Delete | Call
+# A number alone deletes the outgoing row at this place, for the same reason.
+Change = Put | Delete | Call | OutgoingPut | int
 
 
 def received_key(session_number: int, packet_id: int) -> int:

@@ -11,8 +11,8 @@ When a commit fails, everything stays here and is tried again each RETRY_S; `fai
 listeners meanwhile. A commit that failed may have been stored all the same (the answer of a server
 was lost): doing it again is harmless.
 
-Threads: `submit` may be called from any thread, `adopt`, `start` and `stop` from the one that made
-it; the rest is the writer's own.
+Threads: `submit` may be called from any thread, `adopt_...`, `start` and `stop` from the one that
+made it; the rest is the writer's own.
 """
 
 import logging
@@ -26,7 +26,7 @@ from ZODB.POSException import ConflictError
 
 from persistence.changes import Changes
 from persistence.database import Database
-from persistence.records import MESSAGES, Call, Change, Delete, Post, Put, Row
+from persistence.records import MESSAGES, OUTGOING, Call, Change, OutgoingPut, Post, Row
 
 log = logging.getLogger("touchstone")
 
@@ -69,28 +69,26 @@ class Writer:
         self._stopping = threading.Event()
         self._given_up = threading.Event()
         self._saved = threading.Event()  # all of it, at the end
-        messages = database.tables[MESSAGES]
-        self._changes = Changes(row_of, messages.maxKey() if messages else 0)
-        self._block_of: dict[int, int] = {}
-        if messages and not database.blocks:
-            deque(database.rows(MESSAGES), 0)  # which notes the blocks
-        for key, numbers in database.blocks.items():
-            self._changes.adopt_block(key, numbers)
-            self._block_of.update(dict.fromkeys(numbers, key))
+        self._changes = Changes(row_of, database.tables)
         self._calls: list[Call] = []
         self._to_abort = False
         self._taken = 0  # changes, for the last commit
         self._packing = _Packing(database, pack_ratio)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
-    def adopt(self, table: str, key: Any, message: Any, number: int) -> None:
-        """Before `start`, for each row of `outgoing` and `retained` that was loaded: it holds on
-        to this message. Those that are to be deleted at once are adopted like the others."""
-        self._changes.adopt(table, key, message, number, self._block_of[number])
+    def adopt_outgoing(self, put: OutgoingPut, number: int) -> None:
+        """Before `start`, for each row that was loaded and is to stay: it has the message with this
+        number."""
+        self._changes.adopt_outgoing(put, number)
+
+    def adopt_retained(self, topic: str, message: Any, number: int) -> None:
+        """The same for a retained message."""
+        self._changes.adopt_retained(topic, message, number)
 
     def start(self) -> None:
         """Begin, on a thread of its own."""
-        self._block_of.clear()
+        database = self._database
+        self._changes.adopt_blocks(database.take_blocks(OUTGOING), database.take_blocks(MESSAGES))
         self._thread.start()
 
     def submit(self, changes: list[Change]) -> None:
@@ -163,20 +161,13 @@ class Writer:
 
     def _take(self) -> None:
         journal = self._journal
-        put = self._changes.put
-        delete = self._changes.delete
         self._taken = 0
         for _ in range(len(journal)):
             changes = journal.popleft()
             self._taken += len(changes)
-            for change in changes:
-                kind = type(change)
-                if kind is Put:
-                    put(*change)
-                elif kind is Delete:
-                    delete(*change)
-                elif not self._interval_s:
-                    self._calls.append(change)  # type: ignore[arg-type]
+            calls = self._changes.take(changes)
+            if not self._interval_s:
+                self._calls.extend(calls)
 
     def _commit(self) -> None:
         for tries_left in reversed(range(CONFLICTS)):

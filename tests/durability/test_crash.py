@@ -5,28 +5,53 @@
 
 import os
 import random
+import socket
 
 import pytest
 
+from formats.mqtt.publish import Publish
 from tests.durability.peers import Publisher, Subscriber, drive
+from tests.durability.witness import Witness
 
 CRASHES = int(os.environ.get("CRASHES", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 MOST_BEFORE_A_CRASH = 1_000  # acknowledgements, of publishers and subscribers
 
 
+class Granted(Subscriber):
+    """Sees to it that every message comes with the QoS that was granted, and that its session is
+    there whenever it is looked at."""
+
+    def handle(self, packet):
+        if isinstance(packet, Publish):
+            published = Publisher.qos_of(int(packet.payload.split()[1]))
+            assert packet.qos == min(published, self.qos)
+        super().handle(packet)
+
+    def look_in(self, port):
+        """Connect, which compares Session Present, and go without an answer to anything."""
+        self.connect(port)
+        self.sock.shutdown(socket.SHUT_WR)
+        self.lose()
+        self._out.clear()
+
+
 class Load:
-    """Publishers and subscribers of both versions, and how often to let them go on."""
+    """Publishers and subscribers of both versions, and how often to let them go on.
+
+    Witnesses are left before each crash, and all of them return after it.
+    """
 
     def __init__(self, broker):
         self.broker = broker
         self.random = random.Random(SEED)
         self.publishers = [Publisher("three", 4), Publisher("five", 5)]
         self.subscribers = [
-            Subscriber("two-three", 4, 2),
-            Subscriber("two-five", 5, 2),
-            Subscriber("one-five", 5, 1, identifier=7),
+            Granted("two-three", 4, 2),
+            Granted("two-five", 5, 2, identifier=8),
+            Granted("one-five", 5, 1, identifier=7),
         ]
+        self.witnesses = [Witness(broker, 4), Witness(broker, 5)]
         self.peers = [*self.publishers, *self.subscribers]
 
     def prepare(self):
@@ -35,6 +60,8 @@ class Load:
             subscriber.connect(self.port())
             subscriber.subscribe("load/#", "state/#")
             subscriber.close()
+        for witness in self.witnesses:
+            witness.begin()
 
     def port(self):
         """One of two listeners, so that sessions move between their threads."""
@@ -46,6 +73,8 @@ class Load:
 
     def crash(self):
         """Go on for a while, with some of the subscribers, and kill the broker."""
+        for witness in self.witnesses:
+            witness.leave(connected=self.random.random() < 0.5)
         for publisher in self.publishers:
             publisher.connect(self.port())
         for subscriber in self.subscribers:
@@ -60,6 +89,13 @@ class Load:
         self.broker.kill()
         for peer in self.peers:
             peer.lose()
+
+    def check_sessions(self):
+        """Every session that was kept is there, and what was left of it."""
+        for subscriber in self.subscribers:
+            subscriber.look_in(self.port())
+        for witness in self.witnesses:
+            witness.return_to(self.random.randrange(2))
 
     def check_retained(self):
         """What is retained is not behind what was acknowledged (a client of its own looks)."""
@@ -110,6 +146,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_delivered_twice(broker_proc
         for _ in range(CRASHES):
             load.crash()
             broker.start()
+            load.check_sessions()
             load.check_retained()
         expected = load.finish()
         for subscriber in load.subscribers:
@@ -120,6 +157,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_delivered_twice(broker_proc
             assert not subscriber.unanswered
             for publisher in load.publishers:
                 assert_in_order(subscriber, publisher)
+        assert [one.resumed for one in load.witnesses] == [CRASHES, CRASHES]
         assert sum(one.repeated for one in load.subscribers) or CRASHES < 10
         print(
             f"{CRASHES} crashes, {sum(len(one.acknowledged) for one in load.publishers)}"

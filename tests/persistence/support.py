@@ -3,7 +3,7 @@
 import threading
 from contextlib import contextmanager
 
-from persistence.records import MESSAGES, OUTGOING, RETAINED, Call, Put
+from persistence.records import MESSAGES, OUTGOING, RETAINED, Call
 from persistence.writer import Writer
 
 PATIENCE_S = 20  # for what comes at once unless something is wrong
@@ -21,8 +21,20 @@ def row_of(body):
     return (body.topic, body.payload, 1, False, None, "publisher", None)
 
 
-def outgoing(place, body, session=1):
-    return Put(OUTGOING, place, (1, False, (), None, None, 0), body)
+class Outgoing:
+    """A message on its way, as the writer sees one."""
+
+    def __init__(self, place, body):
+        self.place = place
+        self.message = body
+        self.qos = 1
+        self.retain = False
+        self.identifiers = ()
+        self.share = ""
+
+
+def outgoing(place, body, session=1, packet_id=0, state=0):
+    return (Outgoing(place, body), session, packet_id, state)
 
 
 def here(call):

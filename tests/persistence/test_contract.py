@@ -69,7 +69,7 @@ class TestMessages:
     def test_many_rows_share_a_message(self, place):
         body = Body("shared")
         with writing(place.open()) as writer:
-            commit(writer, *(outgoing(1, body, session) for session in range(1, 50)))
+            commit(writer, *(outgoing(session, body, session) for session in range(1, 50)))
             commit(writer, Put(RETAINED, "shared", (None,), body))
         database = place.open()
         assert topics(database) == [("shared", b"payload")]
@@ -94,7 +94,7 @@ class TestMessages:
         bodies = {number: Body(*row[:2]) for number, row in database.rows(MESSAGES)}
         writer = Writer(database, row_of)
         for key, row in database.rows(OUTGOING):
-            writer.adopt(OUTGOING, key, bodies[row[0]], row[0])
+            writer.adopt_outgoing(outgoing(key, bodies[row[0]]), row[0])
         writer.start()
         commit(writer, Delete(OUTGOING, 1))
         commit(writer, outgoing(3, Body("third")))

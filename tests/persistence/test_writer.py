@@ -1,5 +1,6 @@
 """The journal and its thread: what is written, what is called, and when."""
 
+import random
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ZODB.POSException import ReadConflictError
 import persistence.writer
 from persistence.database import Database, open_uri
 from persistence.records import (
+    LEFT,
     MESSAGES,
     OUTGOING,
     RETAINED,
@@ -34,7 +36,6 @@ from tests.persistence.support import (
 )
 
 KEY = 1
-UPDATED = (1, False, (), None, 12, 1)
 
 
 @pytest.fixture
@@ -47,28 +48,6 @@ def quick_retry(monkeypatch):
     monkeypatch.setattr(persistence.writer, "RETRY_S", 0.01)
 
 
-class TestOrderOfTwoThreads:
-    def test_a_row_that_is_deleted_before_it_comes_is_never_there(self, database):
-        with writing(database) as writer:
-            commit(writer, Delete(OUTGOING, KEY))
-            commit(writer, outgoing(1, Body("late")), outgoing(2, Body("other")))
-            assert topics(database) == [("other", b"payload")]
-            assert list(stored(database, OUTGOING)) == [2]
-
-    def test_a_row_that_is_changed_before_it_comes_keeps_the_change(self, database):
-        with writing(database) as writer:
-            commit(writer, Put(OUTGOING, KEY, UPDATED))
-            assert stored(database, OUTGOING) == {}
-            commit(writer, outgoing(1, Body("late")))
-            assert [row[1:] for row in stored(database, OUTGOING).values()] == [UPDATED]
-
-    def test_a_row_that_is_changed_and_deleted_before_it_comes_is_never_there(self, database):
-        with writing(database) as writer:
-            commit(writer, Put(OUTGOING, KEY, UPDATED), Delete(OUTGOING, KEY))
-            commit(writer, outgoing(1, Body("late")))
-            assert stored(database, OUTGOING) == {}
-
-
 class TestOneGroup:
     def test_what_is_put_and_deleted_costs_no_bytes(self, file):
         database = file.open()
@@ -76,8 +55,7 @@ class TestOneGroup:
             commit(writer, outgoing(1, Body("before")))
             size = database.size()
             body = Body("quick", b"x" * 100_000)
-            commit(writer, outgoing(2, body), Put(OUTGOING, 2, UPDATED),
-                   Delete(OUTGOING, 2))  # fmt: skip
+            commit(writer, outgoing(2, body), outgoing(2, body, packet_id=7), 2)
             assert database.size() == size
 
     def test_a_row_that_was_there_and_is_put_again_stays(self, database):
@@ -101,11 +79,23 @@ class TestOneGroup:
             assert [row[1] for row in stored(database, MESSAGES).values()] == [b"9"]
 
     def test_a_row_keeps_its_message_when_its_state_changes(self, database):
+        body = Body("a")
         with writing(database) as writer:
-            commit(writer, outgoing(1, Body("a")))
-            (number, *_) = stored(database, OUTGOING)[KEY]
-            commit(writer, Put(OUTGOING, KEY, UPDATED))
-            assert stored(database, OUTGOING) == {KEY: (number, *UPDATED)}
+            commit(writer, outgoing(1, body))
+            before = stored(database, MESSAGES)
+            commit(writer, outgoing(1, body, packet_id=12, state=1))
+            assert stored(database, MESSAGES) == before
+            (row,) = stored(database, OUTGOING).values()
+            assert row == (*before, 1, 1, False, (), "", 12, 1)
+
+    @pytest.mark.parametrize("delete", [1, Delete(OUTGOING, 1)])
+    def test_a_row_that_changes_and_goes_takes_its_message_with_it(self, database, delete):
+        body = Body("a")
+        with writing(database) as writer:
+            commit(writer, outgoing(1, body))
+            commit(writer, outgoing(1, body, packet_id=12), delete)
+            assert stored(database, OUTGOING) == {}
+            assert stored(database, MESSAGES) == {}
 
 
 class TestBlocks:
@@ -117,6 +107,60 @@ class TestBlocks:
             assert {row[0] for row in stored(database, MESSAGES).values()} == {"0", "1", "2"}
             assert stored(database, OUTGOING).items() <= before.items()
             assert topics(database) == [(str(n), b"payload") for n in range(3)]
+
+    def test_rows_that_change_are_there_once_and_in_order(self, database):
+        bodies = [Body(str(n)) for n in range(100)]
+        with writing(database) as writer:
+            commit(writer, *(outgoing(n, body) for n, body in enumerate(bodies)))
+            expected = dict.fromkeys(range(100), 0)
+            for n in range(0, 60, 7):
+                commit(writer, outgoing(n, bodies[n], packet_id=n + 1))
+                expected[n] = n + 1
+            rows = list(database.rows(OUTGOING))
+            assert [(place, row[6]) for place, row in rows] == list(expected.items())
+
+    @pytest.mark.parametrize("reopen", [False, True])
+    def test_rows_that_are_deleted_at_random_are_those_that_are_gone(self, file, reopen):
+        order = random.sample(range(3_000), 3_000)
+        database = file.open()
+        kept = {n: outgoing(n, Body(str(n))) for n in range(3_000)}
+        writer = Writer(database, row_of)
+        writer.start()
+        commit(writer, *kept.values())
+        for start in range(0, 3_000, 500):
+            gone = order[start : start + 500]
+            commit(writer, *gone)
+            for n in gone:
+                del kept[n]
+            if reopen:
+                assert writer.stop(PATIENCE_S)
+                database = file.open_after_close()
+                writer = Writer(database, row_of)
+                for place, row in database.rows(OUTGOING):
+                    writer.adopt_outgoing(kept[place], row[0])
+                writer.start()
+                commit(writer)
+            assert list(stored(database, OUTGOING)) == list(kept)
+            assert topics(database) == sorted((str(n), b"payload") for n in kept)
+        assert writer.stop(PATIENCE_S)
+        database = file.open_after_close()
+        for table in (OUTGOING, LEFT, MESSAGES):
+            assert not database.tables[table]
+
+    def test_what_nobody_adopts_goes(self, file):
+        with writing(file.open()) as writer:
+            commit(writer, *(outgoing(n, Body(str(n))) for n in range(10)))
+        database = file.open_after_close()
+        writer = Writer(database, row_of)
+        for place, row in database.rows(OUTGOING):
+            if place % 2:
+                writer.adopt_outgoing(outgoing(place, Body(str(place))), row[0])
+        writer.start()
+        commit(writer)
+        assert writer.stop(PATIENCE_S)
+        database = file.open_after_close()
+        assert list(stored(database, OUTGOING)) == [1, 3, 5, 7, 9]
+        assert len(topics(database)) == 5
 
     def test_a_large_message_is_written_once(self, file):
         database = file.open()
@@ -264,6 +308,26 @@ class TestFailure:
         assert "No space left on device" in caplog.text
         assert caplog.text.count("cannot be written") == 1
         assert "can be written again" in caplog.text
+
+    @pytest.mark.usefixtures("quick_retry")
+    def test_what_changes_while_it_fails_is_stored_as_it_is_then(self, database):
+        bodies = [Body(str(n)) for n in range(10)]
+        with writing(database) as writer:
+            commit(writer, *(outgoing(n, body) for n, body in enumerate(bodies[:8])))
+            refusing = Refusing(database, "tpc_vote")
+            told, durable = Waited(), Waited()
+            first = [outgoing(2, bodies[2], packet_id=3), outgoing(8, bodies[8]), *range(5, 8)]
+            writer.submit([*first, Put(RETAINED, "r", (None,), Body("r")), Call(here, print, told)])
+            told.wait()
+            writer.submit([8, 2, 0, outgoing(9, bodies[9]), Delete(RETAINED, "r")])
+            refusing.allow()
+            writer.submit([Call(here, durable)])
+            durable.wait()
+            assert list(stored(database, OUTGOING)) == [1, 3, 4, 9]
+            assert stored(database, RETAINED) == {}
+            commit(writer, 1, 3, 4, 9)
+            assert stored(database, MESSAGES) == {}
+            assert not database.tables[LEFT]
 
     @pytest.mark.usefixtures("quick_retry")
     def test_a_commit_whose_answer_was_lost_is_made_good(self, database):
