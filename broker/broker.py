@@ -18,8 +18,9 @@ from broker.authentication.methods import Methods
 from broker.behaviours import Behaviours
 from broker.clock import Clock
 from broker.config import ConfigError, Configuration, ListenerConfiguration
+from broker.connection import Connection
 from broker.context import Context
-from broker.handlers.table import build
+from broker.handlers.table import build as build_handlers
 from broker.housekeeping import Housekeeping
 from broker.journal import Journal
 from broker.keeping import Keeping
@@ -31,7 +32,11 @@ from broker.settings import Settings
 from broker.statistics import Statistics, total
 from broker.store import Store, open_store
 from broker.sys_topics import SysTopics
+from broker.tracing import Tracing
 from broker.version import VERSION
+from oracle.ledger import Ledger
+from oracle.trace.recorder import Trace
+from oracle.verdict import Ignored, IgnoredError, Report, build, iso, parse_ignored
 
 log = logging.getLogger("touchstone")
 
@@ -55,13 +60,17 @@ class Broker:
                        has no file that its paths could be relative to: they are relative to the
                        current directory.
         clock:         for tests that move time.
+        trace:         takes every packet; it is closed when the broker has stopped.
 
     Raises:
         ConfigError, BehaviourError: what the operator got wrong.
     """
 
     def __init__(
-        self, configuration: Configuration | str | None = None, clock: Clock | None = None
+        self,
+        configuration: Configuration | str | None = None,
+        clock: Clock | None = None,
+        trace: Trace | None = None,
     ) -> None:
         if configuration is None:
             configuration = Configuration.default()
@@ -73,8 +82,12 @@ class Broker:
         self.context = make_context(configuration, keeping)
         self._listeners: list[TcpListener] = []
         self._housekeeping = Housekeeping(self.clock)
-        self._handlers = build()
+        self._handlers = build_handlers()
         self._store: Store | None = None
+        self._tracing = Tracing(trace) if trace is not None else None
+        self._ignored = ignored_statements(configuration)
+        self._started = self.clock.wall()
+        self._ports: list[int] = []
 
     def start(self) -> None:
         """Open every listener, then serve. When this raises, nothing has been started.
@@ -91,6 +104,7 @@ class Broker:
         try:
             for listener in self.configuration.listeners:
                 self._listeners.append(self._open(listener))
+            self._ports = [listener.port for listener in self._listeners]
             self._open_store()
         except BaseException:
             for opened in self._listeners:
@@ -139,6 +153,7 @@ class Broker:
             listener["max_connections"],
             listener["set_tcp_nodelay"],
             tuple(listener["websockets_origin"]),
+            Connection if self._tracing is None else self._tracing.connection,
         )
 
     def _start_housekeeping(self) -> None:
@@ -175,6 +190,8 @@ class Broker:
             store, self._store = self._store, None
             if not store.writer.stop(WRITE_S):
                 log.error("the database could not be written: what it had not taken yet is lost")
+        if self._tracing is not None:
+            self._tracing.trace.close()
 
     def __enter__(self) -> "Broker":
         self.start()
@@ -202,7 +219,7 @@ class Broker:
     @property
     def ports(self) -> list[int]:
         """The port of each listener, in the order of the configuration."""
-        return [listener.port for listener in self._listeners]
+        return list(self._ports)
 
     @property
     def ready(self) -> dict[str, Any]:
@@ -222,6 +239,45 @@ class Broker:
             ],
             "test_pki_dir": folder,
         }
+
+    def report(self, complete: bool) -> Report:
+        """What every client was seen to do, as docs/report.schema.json has it.
+
+        Args:
+            complete: the broker has stopped.
+        """
+        now = self.clock.wall()
+        offset = now - self.clock.now()
+        listeners = [
+            {"port": port, "tls": listener.has_tls, "mode": listener["conformance"]}
+            for listener, port in zip(self.configuration.listeners, self._ports, strict=True)
+        ]
+        about = {
+            "name": "touchstone",
+            "version": VERSION,
+            "started": iso(self._started),
+            "written": iso(now),
+            "complete": complete,
+            "listeners": listeners,
+        }
+        clients, dropped = self.context.ledger.clients()
+        return build(about, clients, dropped, self._ignored, lambda at: at + offset)
+
+
+def ignored_statements(configuration: Configuration) -> list[Ignored]:
+    """What `conformance_ignore` silences.
+
+    Raises:
+        ConfigError: a line that names no statement.
+    """
+    lines = configuration["conformance_ignore"]
+    ignored = []
+    for place, words in zip(configuration.places("conformance_ignore"), lines, strict=True):
+        try:
+            ignored.append(parse_ignored(words))
+        except IgnoredError as error:
+            raise ConfigError(f"{place}: conformance_ignore: {error}") from None
+    return ignored
 
 
 def make_context(configuration: Configuration, keeping: Keeping | None = None) -> Context:
@@ -243,6 +299,7 @@ def make_context(configuration: Configuration, keeping: Keeping | None = None) -
         configuration["upgrade_outgoing_qos"],
         configuration["retain_expiry_interval"] or NEVER,
         keeping,
+        Ledger(configuration["conformance_max_clients"]),
     )
 
 

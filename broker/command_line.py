@@ -1,42 +1,62 @@
 """The command line: `python startbroker.py -c client_testing.conf`.
 
-Standard output gets one line, `ready` and the ports, once all listeners are open; the log goes
-where the configuration says. The exit code is 0 after SIGTERM or SIGINT, 1 if something could not
-be opened, 2 if the configuration or the command line is wrong.
+Standard output gets one line, `ready` and the ports, once all listeners are open, and what COMMAND
+writes there; the log goes where the configuration says, the summary to standard error. The exit
+code is 0 after SIGTERM or SIGINT, 1 if something could not be opened or a report not be written,
+2 if the configuration or the command line is wrong, 3 if a violation stands and `--fail-on` asks
+for it; with `-- COMMAND`, that of COMMAND comes first.
 
-Threads: all of this runs on the main thread, which does nothing but wait for a signal.
+Threads: all of this runs on the main thread, which waits for signals and for the end of COMMAND,
+and writes reports.
 """
 
 import argparse
 import contextlib
 import gc
 import json
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
 from broker.behaviours import BehaviourError, Behaviours
-from broker.broker import Broker
+from broker.broker import Broker, ignored_statements
+from broker.clock import Clock
 from broker.config import ConfigError, Configuration
+from broker.listeners.health import unhealthy_because
 from broker.listeners.tcp import ListenerError
 from broker.logging_setup import LOGGER, set_up_logging
 from broker.pki import PkiError
+from broker.reporting import Reporting, check_paths, github_lines, on_github
+from broker.running import EVERYWHERE, Command, CommandError, environment
 from broker.store import pack_file
 from broker.version import VERSION
+from oracle.reports import summary
+from oracle.reports.standing import FAIL_ON, NEVER, VIOLATION, standing
+from oracle.trace.files import open_trace
+from oracle.trace.msc import SequenceChart
+from oracle.trace.output import Output
+from oracle.trace.recorder import Trace
 from persistence.errors import StoreError
 
 STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
 ]
+REPORT_SIGNAL: int | None = getattr(signal, "SIGUSR1", None)  # Windows has none
+COMMAND_ENDED = 0  # where the number of a signal stands otherwise
 # Windows does not interrupt a wait for a signal.
 WAKE_S = 0.5 if os.name == "nt" else None
 
-CANNOT_OPEN, WRONG_CONFIGURATION = 1, 2
+UNHEALTHY, CANNOT_OPEN, WRONG_CONFIGURATION, VIOLATION_STANDS = 1, 1, 2, 3
 INTERRUPTED = 130
+
+Events = SimpleQueue[int]
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -56,13 +76,67 @@ def argument_parser() -> argparse.ArgumentParser:
     add("--test-config", action="store_true", help="check the configuration and exit")
     add("--strict", action="store_true", help="make an unknown option an error")
     add("--ready-file", metavar="PATH", help="write where the listeners are, as JSON, once all are")
+    add(
+        "--report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write what clients did and broke, as .json, .xml (JUnit), .md or .html; may be"
+        " repeated",
+    )
+    add(
+        "--fail-on",
+        choices=FAIL_ON,
+        help="which broken rules make the exit code 3: those that a client must keep (the default"
+        " with COMMAND), those that it should keep, too, or none",
+    )
+    add(
+        "--trace",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write every packet, as JSON lines, or for Wireshark if it ends in .pcapng",
+    )
+    add(
+        "--msc",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="draw the packets as a sequence chart, in Mermaid",
+    )
+    add("--health", action="store_true", help="ask the broker that runs: exit code 0 if it answers")
     add("--pack", metavar="FILE", help="make a database of persistence smaller, and exit")
     add("--tls-keylog", metavar="FILE", help="append the secrets of TLS sessions, for Wireshark")
+    add(
+        "command",
+        nargs="*",
+        metavar="-- COMMAND",
+        help="run a program that finds the broker in MQTT_HOST, MQTT_PORT, ..., and end with it",
+    )
     return parser
 
 
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """What stands behind the first `--` is COMMAND, whatever it looks like."""
+    ours, command = list(words), None
+    if "--" in ours:
+        place = ours.index("--")
+        ours, command = ours[:place], ours[place + 1 :]
+    arguments = argument_parser().parse_args(ours)
+    if arguments.command:
+        raise ConfigError(f"{arguments.command[0]}: write `--` before a command")
+    if command == []:
+        raise ConfigError("--: there is no command after it")
+    arguments.command = command
+    return arguments
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = argument_parser().parse_args(argv)
+    try:
+        arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        _complain(str(error))
+        return WRONG_CONFIGURATION
     if arguments.daemon:
         _complain("-d: this broker stays in the foreground; start it with `&` or a service manager")
         return WRONG_CONFIGURATION
@@ -77,13 +151,19 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _complain(warning)
             _say(f"{arguments.config_file or 'the default configuration'} is good")
             return 0
+        if arguments.health:
+            return ask_health(configuration, arguments.ready_file)
+        check_paths(arguments.report)
         set_up_logging(configuration, arguments.verbose, arguments.quiet)
         for warning in configuration.warnings:
             LOGGER.warning("%s", warning)
-        return serve(configuration, arguments.ready_file)
+        return serve(configuration, arguments)
     except ConfigError as error:
         _complain(str(error))
         return WRONG_CONFIGURATION
+    except CommandError as error:
+        _complain(str(error))
+        return error.exit_code
     except (ListenerError, PkiError, StoreError, OSError) as error:
         _complain(str(error))
         return CANNOT_OPEN
@@ -107,56 +187,162 @@ def read_configuration(arguments: argparse.Namespace) -> Configuration:
             Behaviours.of((words,))
         except BehaviourError as error:
             raise ConfigError(f"{place}: behaviour: {error}") from None
+    ignored_statements(configuration)  # for --test-config: nothing else reads them then
     return configuration
 
 
-def serve(configuration: Configuration, ready_file: str | None) -> int:
-    """Run the broker until a signal ends it."""
-    # Messages and what holds them make no cycles, and there are many: by default the collector
-    # would look at them all again and again, for 10 to 20 % of the time at QoS 1.
-    gc.set_threshold(100_000, 50, 100)
-    # A SimpleQueue may be put to from a signal handler even while it is being read: an Event
-    # could deadlock there.
-    signals: SimpleQueue[int] = SimpleQueue()
-    received: list[int] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if received and number == signal.SIGINT:
-            os._exit(INTERRUPTED)  # asked twice: do not wait for the clients
-        received.append(number)
-        signals.put(number)
-
-    before = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
-    pid_file: str | None = configuration["pid_file"]
-    try:
-        if ready_file:
-            _remove(ready_file)  # that of the last run says nothing about this one
-        broker = Broker(configuration)
-        broker.start()
-        try:
-            if pid_file:
-                _write_whole(pid_file, f"{os.getpid()}\n")
-            if ready_file:
-                _write_whole(ready_file, json.dumps(broker.ready, indent=2) + "\n")
-            _say(" ".join(["ready", *map(str, broker.ports)]))
-            _wait(signals)
-        finally:
-            broker.stop()
-            if pid_file:
-                _remove(pid_file)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def ask_health(configuration: Configuration, ready_file: str | None) -> int:
+    """Whether the broker of this configuration answers, at its first listener without TLS."""
+    listeners = [(each.address, each.port, each.has_tls) for each in configuration.listeners]
+    if ready_file is not None:
+        with open(ready_file, encoding="utf-8") as file:
+            opened = json.load(file)["listeners"]
+        listeners = [(each["addresses"][0], each["port"], each["tls"]) for each in opened]
+    address, port, tls = min(listeners, key=lambda listener: listener[2])
+    if not port:
+        raise ConfigError("--health: which port is free is not known without --ready-file")
+    problem = unhealthy_because("" if address in EVERYWHERE else address, port, tls)
+    if problem:
+        _complain(problem)
+        return UNHEALTHY
     return 0
 
 
-def _wait(signals: "SimpleQueue[int]") -> None:
+def serve(configuration: Configuration, arguments: argparse.Namespace) -> int:
+    """Run the broker until a signal, or COMMAND, ends it; the exit code."""
+    # Messages and what holds them make no cycles, and there are many: by default the collector
+    # would look at them all again and again, for 10 to 20 % of the time at QoS 1.
+    gc.set_threshold(100_000, 50, 100)
+    # What no line of the log says need not be found out for each ("Logging HOWTO", optimization).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # A SimpleQueue may be put to from a signal handler even while it is being read: an Event
+    # could deadlock there.
+    events: Events = SimpleQueue()
+    received: list[int] = []
+    command: Command | None = None
+
+    def on_stop(number: int, _frame: FrameType | None) -> None:
+        if received and number == signal.SIGINT:  # asked twice: do not wait for anybody
+            if command is not None:
+                command.kill()
+            os._exit(INTERRUPTED)
+        received.append(number)
+        events.put(number)
+
+    handlers: dict[int, Callable[[int, FrameType | None], None]]
+    handlers = dict.fromkeys(STOP_SIGNALS, on_stop)
+    if REPORT_SIGNAL is not None:
+        handlers[REPORT_SIGNAL] = lambda number, _frame: events.put(number)
+    with contextlib.ExitStack() as undo:
+        for number, handler in handlers.items():
+            undo.callback(signal.signal, number, signal.signal(number, handler))
+        clock = Clock()
+        broker = Broker(configuration, clock, _open_trace(arguments, clock, undo))
+        reporting = Reporting(
+            broker.report,
+            lambda: _activity(broker),
+            arguments.report,
+            arguments.fail_on or VIOLATION,
+            broker.clock,
+        )
+        _start(broker, configuration, arguments, undo)
+        reporting.keep_current()  # that of the last run says nothing about this one
+        if arguments.command is not None:
+            variables = environment(configuration, broker.ready, arguments.ready_file)
+            command = Command(arguments.command, variables, lambda: events.put(COMMAND_ENDED))
+            undo.callback(command.kill)
+        _wait(events, reporting, command)
+        broker.stop()
+        return _conclude(reporting, arguments, command)
+
+
+def _open_trace(
+    arguments: argparse.Namespace, clock: Clock, undo: contextlib.ExitStack
+) -> Trace | None:
+    """What every packet goes to; None if nothing was asked for."""
+    outputs: list[Output] = []
+    for paths, begin in ((arguments.trace, open_trace), (arguments.msc, SequenceChart)):
+        for path in paths:
+            try:
+                outputs.append(begin(Path(path)))
+            except ValueError as error:
+                raise ConfigError(f"--trace: {error}") from None
+    if not outputs:
+        return None
+    trace = Trace(outputs, clock.wall)
+    undo.callback(trace.close)
+    return trace
+
+
+def _start(
+    broker: Broker,
+    configuration: Configuration,
+    arguments: argparse.Namespace,
+    undo: contextlib.ExitStack,
+) -> None:
+    """Start it, and tell everybody."""
+    pid_file: str | None = configuration["pid_file"]
+    if arguments.ready_file is not None:
+        _remove(arguments.ready_file)  # that of the last run says nothing about this one
+    elif arguments.command is not None:
+        folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="touchstone-"))
+        arguments.ready_file = os.path.join(folder, "ready.json")
+    broker.start()
+    undo.callback(broker.stop)
+    if pid_file:
+        undo.callback(_remove, pid_file)
+        _write_whole(pid_file, f"{os.getpid()}\n")
+    if arguments.ready_file is not None:
+        _write_whole(arguments.ready_file, json.dumps(broker.ready, indent=2) + "\n")
+    _say(" ".join(["ready", *map(str, broker.ports)]))
+
+
+def _activity(broker: Broker) -> object:
+    counted = broker.statistics()
+    return counted.sockets, counted.bytes_received, counted.violations
+
+
+def _wait(events: Events, reporting: Reporting, command: Command | None) -> None:
+    """Until COMMAND has ended or a signal has ended it, or, without one, until a signal."""
     while True:
+        waits = [wait for wait in (WAKE_S, reporting.wait_s()) if wait is not None]
         try:
-            signals.get(timeout=WAKE_S)
-            return
+            event = events.get(timeout=min(waits, default=None))
         except Empty:
+            reporting.keep_current()
             continue
+        if event == REPORT_SIGNAL:
+            reporting.write_now()
+            continue
+        if command is not None and event != COMMAND_ENDED:
+            command.end(event)
+        return
+
+
+def _conclude(reporting: Reporting, arguments: argparse.Namespace, command: Command | None) -> int:
+    """Write and say what the run has shown; the exit code."""
+    fail_on = arguments.fail_on or VIOLATION
+    report, problems = reporting.write_last()
+    for problem in problems:
+        _complain(problem)
+    if not arguments.quiet:
+        _complain(summary.render(report, fail_on).rstrip("\n"))
+    if on_github(os.environ):
+        try:
+            if lines := github_lines(report, fail_on, os.environ):
+                _say(lines.rstrip("\n"))
+        except OSError as error:
+            _complain(f"GITHUB_STEP_SUMMARY: {error}")
+    if command is not None and command.status:
+        return command.status
+    if problems:
+        return CANNOT_OPEN
+    # Whoever starts a broker in the background and ends it with SIGTERM does not expect that its
+    # exit code depends on clients, unless it was asked to.
+    if command is None and arguments.fail_on is None:
+        fail_on = NEVER
+    return VIOLATION_STANDS if standing(report, fail_on) else 0
 
 
 def _write_whole(path: str, text: str) -> None:
@@ -183,6 +369,8 @@ def _complain(line: str) -> None:
 def _print(line: str, stream: Any) -> None:
     if stream is None:  # the process was started with it closed
         return
+    encoding = stream.encoding or "utf-8"
+    line = line.encode(encoding, "backslashreplace").decode(encoding)
     try:
         print(line, file=stream, flush=True)
     except (OSError, ValueError):

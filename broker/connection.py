@@ -12,11 +12,12 @@ from collections.abc import Callable
 from broker.access import Client
 from broker.authentication.method import Method
 from broker.context import Context
+from broker.durable_output import PUBACK_BYTE, QUOTA_EXCEEDED
 from broker.logging_setup import printable
-from broker.output import QUOTA_EXCEEDED, Output, Transport
+from broker.output import Output, Transport
 from broker.session.session import Session
 from broker.settings import Settings
-from broker.timers import Timer, cancel
+from broker.timed import Timed
 from broker.topics.aliases import ReceivedAliases
 from broker.worker import Worker
 from formats.errors import ProtocolViolation
@@ -26,10 +27,12 @@ from formats.mqtt.connect import Connack, Connect
 from formats.mqtt.control import Disconnect
 from formats.mqtt.properties import REASON_STRING, Properties
 from formats.mqtt.reasons import reason_name
+from oracle import facts
 
 log = logging.getLogger("touchstone")
 
 IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+SERVER_UNAVAILABLE = 0x88
 # Reasons of a refusal that none of the return codes of 3.1 and 3.1.1 says (table 3.1).
 WITHOUT_RETURN_CODE = frozenset((0x80, 0x81, 0x82, 0x83, 0x90, 0x95, 0x99, 0x9A, 0x9B))
 
@@ -38,39 +41,39 @@ Handler = Callable[["Connection", int, bytes, int, int], None]
 Handlers = tuple[Handler, ...]  # by packet type, 0 to 15
 
 
-class Connection(Output):
+class Connection(Timed):
     """The state of one network connection.
 
     Attributes:
         handlers:    what each packet type means now; replaced as the state changes.
         session:     the session it has opened; None before, and when it has lost it.
-        shortcut:    PLAIN_3 or PLAIN_5 where a plain PUBLISH may take the short way in; 0 where
-                     access control looks at each.
-        unanswered:  QoS 1 and 2 PUBLISH packets whose acknowledgement has not left yet (3.3.4).
-        last_in:     when bytes last arrived, on the worker's clock.
+        opens_shortcuts: whether a plain PUBLISH may take the short way in, once one has come the
+                     long way; not where access control looks at each.
+        shortcut_qos0, shortcut_qos1: PLAIN_3 or PLAIN_5 where it may now, otherwise 0.
+        unanswered:  QoS 2 PUBLISH packets that are not completed yet, and what is pledged for those
+                     that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
+        open_subscribes: packets in `open_ids` that are no PUBLISH.
         may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
     """
 
     __slots__ = (
         "_partial",
         "_partial_size",
-        "_timer",
         "_wanted",
         "authentication_method",
         "client",
         "connect",
-        "connected",
         "context",
         "handlers",
-        "held",
-        "keep_alive_s",
-        "last_in",
         "maximum_in",
         "may_prolong",
         "method",
+        "open_subscribes",
+        "opens_shortcuts",
         "received_aliases",
         "session",
-        "shortcut",
+        "shortcut_qos0",
+        "shortcut_qos1",
         "tls_identity",
         "transport_name",
         "unanswered",
@@ -92,38 +95,36 @@ class Connection(Output):
         self.handlers = handlers
         self.client: Client | None = None
         self.connect: Connect | None = None  # while it is not answered
-        self.connected = False  # a CONNACK with success was sent
         self.method: Method | None = None  # the exchange under way (5.0, 4.12)
         self.authentication_method = ""  # of the CONNECT
         self.session: Session | None = None
-        self.held = False  # packets wait, unparsed, for a session on its way here
-        self.keep_alive_s = 0
-        self.last_in = worker.now
         self.maximum_in = settings.maximum_packet_size
         self.may_prolong = False
         self.received_aliases: ReceivedAliases | None = None
         self.unanswered = 0
-        self.shortcut = 0
+        self.open_subscribes = 0
+        self.opens_shortcuts = False
+        self.shortcut_qos0 = 0
+        self.shortcut_qos1 = 0
+        if self.conduct is not None:
+            context.ledger.open(self.conduct.record)
         self._partial: list[bytes] = []
         self._partial_size = 0
         self._wanted = 0  # bytes that `_partial` needs before it is worth a look
-        self._timer: Timer = worker.timers.at(
-            worker.now + settings.connect_timeout_s, self._check_connected
-        )
 
     # Bytes in.
 
     def received(self, data: bytes) -> None:
         """Handle every whole packet in what has arrived, MQTT bytes; keep the rest."""
-        self.last_in = self.worker.now
         if self._partial:
             self._partial.append(data)
             self._partial_size += len(data)
             if self._partial_size < self._wanted:
+                self.last_in = self.worker.now
                 return
             data = b"".join(self._partial)
             self._partial.clear()
-        pos, end, packets = 0, len(data), 0
+        pos, end, packets = stop, _, _ = 0, len(data), 0
         try:
             while not self.held and end - pos >= 2:
                 length = data[pos + 1]
@@ -146,12 +147,20 @@ class Connection(Output):
                 self.handlers[byte1 >> 4](self, byte1 & 15, data, body, stop)
                 pos = stop
         except ProtocolViolation as violation:
-            self.violated(violation)
+            self.violated(violation, data, pos, stop if stop > pos else end)
+            pos = end
         except Exception:
             self.failed()
+            pos = end
         self.worker.statistics.messages_received += packets
-        if not self.ended and pos < end:
-            self._keep(data[pos:] if pos else data)
+        self.last_in = self.worker.now
+        if self.conduct is not None:
+            self.conduct.record.arrived(self.last_in, data if pos == end else data[:pos], packets)
+        if pos < end:
+            if self.ended:
+                self.went_on(data[pos:])
+            else:
+                self._keep(data[pos:] if pos else data)
 
     def _long_length(self, data: bytes, pos: int, end: int) -> tuple[int, int]:
         """A Remaining Length of two to four bytes at `pos`; -1 while bytes are missing (2.1.4)."""
@@ -200,9 +209,16 @@ class Connection(Output):
 
     def flush(self) -> None:
         """Send what this round has written, acknowledgements among it."""
+        if self.open_ids:
+            if not self.pledged_pubacks:
+                self.open_ids.clear()
+            else:
+                left = [packet[2:4] for packet in self.out if packet[0] == PUBACK_BYTE]
+                self.open_ids.difference_update(left)
+            self.open_subscribes = 0
         if self.unanswered and self.session is not None:
             received = len(self.session.received) - len(self.session.carried)
-            self.unanswered = received + self.pledged_answers
+            self.unanswered = received + self.pledged_pubcomps
         Output.flush(self)
         if self.overrun:
             self.bound_output()
@@ -212,12 +228,16 @@ class Connection(Output):
         if self.overrun > self.settings.max_output_bytes:
             self.disconnect(QUOTA_EXCEEDED, None, f"{self.transport.unsent} bytes wait unread")
 
-    def not_taken(self, packet_id: int) -> None:
-        session, journal = self.session, self.worker.journal
-        if session is None or session.received.pop(packet_id, None) is None:
-            return
-        if session.number and journal is not None:
-            journal.received_gone(session.number, packet_id)
+    def hold_back(self) -> None:
+        # An error would have to end the connection [MQTT3-4.8.0-2], and the client would come back
+        # with all of it: it waits instead, so that this is the most that it can have waiting.
+        if not self.held and not self.ended:
+            self.held_back = True
+            self.hold()
+
+    def release_back(self) -> None:
+        self.held_back = False
+        self.release()
 
     def drained(self) -> None:
         """The transport has sent all it had."""
@@ -228,20 +248,19 @@ class Connection(Output):
             if self.session is not None:
                 self.session.pump()
 
-    def violated(self, violation: ProtocolViolation) -> None:
-        """The client broke a rule: tell it as its document allows, and close (4.13, 3.1.1: 4.8)."""
+    def violated(
+        self,
+        violation: ProtocolViolation,
+        data: bytes = b"",
+        start: int = 0,
+        stop: int = 0,
+        mqtt: bool = True,
+    ) -> None:
+        """The client broke a rule, in data[start:stop] if anywhere: tell it as its document allows,
+        and close (4.13, 3.1.1: 4.8)."""
         # [MQTT5-4.13.1-1] [MQTT3-4.8.0-1]
-        self.record(violation)
+        self.broke(violation, data, start, stop, mqtt)
         self.disconnect(violation.rule.reason, None, str(violation), logged=True)
-
-    def record(self, violation: ProtocolViolation) -> None:
-        """Log and count what the client did: who, which rule, what was seen."""
-        rule = violation.rule
-        document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
-        if statement:
-            statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
-        log.warning("%s: %s%s", self.name, printable(str(violation)), statement)
-        self.worker.statistics.violations += 1
 
     def failed(self) -> None:
         """A bug of ours, the exception being handled: it ends this connection and no other.
@@ -265,6 +284,11 @@ class Connection(Output):
             self.send(Connack(False, reason, properties))  # [MQTT5-3.2.2-6] [MQTT3-3.2.2-4]
         self.close()
 
+    def refuse_to_keep(self) -> None:
+        """Refuse a session that cannot be promised."""
+        reason = QUOTA_EXCEEDED if self.version == 5 else SERVER_UNAVAILABLE
+        self.refuse(reason, "the database cannot be written")
+
     def disconnect(
         self, reason: int, properties: Properties | None, words: str, logged: bool = False
     ) -> None:
@@ -281,6 +305,7 @@ class Connection(Output):
             log.info("%s: disconnected, %s: %s", self.name, reason_name(reason), words)
         if self.connected:
             if self.version == 5:  # [MQTT5-3.14.0-1] 3.x: the server has none
+                self.witness(facts.DISCONNECTED_BY_SERVER, b"", 0, 0)
                 if properties is None and words:
                     properties = {REASON_STRING: words}
                 self.send(Disconnect(reason, properties))
@@ -319,39 +344,41 @@ class Connection(Output):
     def _lose_session(self) -> None:
         # [MQTT5-3.1.4-6] [MQTT3-3.1.4-5] what came behind is not read
         self.ended = self.held = True
-        cancel(self._timer)  # which would keep this connection until it comes up
+        self.watch_no_more()
         self.plain = 0
         self.out = []
         self._partial.clear()
         session, self.session = self.session, None
+        behind, self.behind_connack = self.behind_connack, None
         if session is not None:
             self.context.lifetime.disconnected(session, self.worker)
+            for message, retain, identifiers in behind or ():
+                session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
 
-    # Time.
+    def went_on(self, data: bytes) -> None:
+        """More came from a client whose connection has ended."""
+        if self.conduct is not None and self.conduct.left:
+            self.conduct.left = False  # once is enough
+            self.broke(ProtocolViolation(rules.PACKET_AFTER_DISCONNECT), data, 0, len(data))
 
-    def _check_connected(self, _now: float) -> None:
-        if not self.connected and not self.ended and not self.held:
-            violation = ProtocolViolation(
-                rules.NO_CONNECT_IN_TIME, f"{self.settings.connect_timeout_s:g} s"
-            )
-            self.violated(violation)
-
-    def watch_keep_alive(self, keep_alive_s: int) -> None:
-        """Close when nothing arrives for one and a half times so long [MQTT5-3.1.2-22]
-        [MQTT3-3.1.2-24]."""
-        cancel(self._timer)
-        self.keep_alive_s = keep_alive_s
-        if keep_alive_s:
-            self._timer = self.worker.timers.at(
-                self.worker.now + 1.5 * keep_alive_s, self._check_keep_alive
-            )
-
-    def _check_keep_alive(self, now: float) -> None:
-        if self.ended:
+    def gone(self, peer_closed: bool) -> None:
+        """Nothing more will come, or leave; the client has closed the connection, or had the time
+        to do so."""
+        conduct = self.conduct
+        if conduct is None:
             return
-        due = self.last_in + 1.5 * self.keep_alive_s
-        if now < due:
-            self._timer = self.worker.timers.at(due, self._check_keep_alive)
-            return
-        silence = f"nothing for {now - self.last_in:g} s, keep alive {self.keep_alive_s} s"
-        self.violated(ProtocolViolation(rules.KEEP_ALIVE_TIMEOUT, silence))
+        if self.sent_aliases is not None and self.sent_aliases.used:
+            self.witness(facts.RECEIVED_TOPIC_ALIAS, b"", 0, 0)
+        told = conduct.record.facts & facts.DISCONNECTED_BY_SERVER
+        if peer_closed:
+            if conduct.left:
+                self.witness(facts.CLOSED_AFTER_OWN_DISCONNECT, b"", 0, 0)
+            elif told:
+                self.witness(facts.GOT_SERVER_DISCONNECT_AND_CLOSED, b"", 0, 0)
+        elif conduct.left:
+            self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_OWN_DISCONNECT))
+        elif told:
+            self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_DISCONNECT))
+        conduct.record.last_at = self.last_in
+        conduct.record.transports = (self.transport_name,)
+        self.context.ledger.close(conduct.record)

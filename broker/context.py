@@ -14,6 +14,7 @@ from broker.router import Router
 from broker.session.registry import SessionRegistry
 from broker.topics.retained import RetainedStore
 from broker.topics.tree import SubscriptionTree
+from oracle.ledger import Ledger
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Context:
     upgrade_outgoing_qos: bool = False
     retain_expiry_s: float = NEVER
     keeping: Keeping | None = None  # where sessions and retained messages outlive the broker
+    ledger: Ledger = field(default_factory=lambda: Ledger(10_000))
     tree: SubscriptionTree = field(init=False)
     retained: RetainedStore = field(init=False)
     registry: SessionRegistry = field(init=False)

@@ -62,7 +62,11 @@ class Entrance:
             self._climb(data, 0)
             connection.bound_output()  # pongs and TLS answers leave without a flush
         except ProtocolViolation as violation:
-            connection.violated(violation)
+            # What the bytes of a layer show is not for MQTT to read, and of TLS for nobody.
+            if self._tls_layer is None:
+                connection.violated(violation, data, 0, len(data), mqtt=False)
+            else:
+                connection.violated(violation)
         except Exception:
             connection.failed()
 

@@ -237,6 +237,18 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "Reads all files `*.conf` of a folder, sorted by name, relative to the including file.",
             repeatable=True),
     )),
+    ("Conformance of clients", (
+        Option("conformance", BOTH, choice("report", "enforce", "off"), "report", "",
+            "What clients break of the documents is noted, and the connection goes on where the "
+            "documents let it (`report`), or ends in any case (`enforce`); with `off` nothing is "
+            "recorded."),
+        Option("conformance_ignore", GLOBAL, TEXT, (), "",
+            "A statement that is silenced in the reports, DOCUMENT:STATEMENT as in "
+            "`mqtt-5.0:MQTT-4.6.0-2`, and the reason.",
+            repeatable=True),
+        Option("conformance_max_clients", GLOBAL, whole(1, 10_000_000), 10_000, "clients",
+            "Clients of which a record is kept; of more, connections are counted only."),
+    )),
     ("Behaviours for testing", (
         Option("behaviour", GLOBAL, QUOTED, (), "",
             "A behaviour for client tests, with its arguments.", repeatable=True),

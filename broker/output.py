@@ -4,11 +4,10 @@ Threads: belongs to the connection's worker.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol, cast
 
+from broker.durable_output import DurableOutput
 from broker.layers.layer import Layer
 from broker.message import Message
 from broker.session.outgoing import Outgoing
@@ -25,9 +24,7 @@ log = logging.getLogger("touchstone")
 
 DIAGNOSTICS = (REASON_STRING, USER_PROPERTY)  # what Request Problem Information is about
 PLAIN_3, PLAIN_5 = 3, 5  # 3.1 and 3.1.1 have the same PUBLISH
-PUBACK_BYTE, PUBREC_BYTE, PUBCOMP_BYTE = 0x40, 0x50, 0x70
-ANSWER_BYTES = (PUBACK_BYTE, PUBCOMP_BYTE)
-QUOTA_EXCEEDED = 0x97
+BESIDES = 100  # bytes, about, that it takes to keep a message, besides its topic and payload
 UNLIMITED = 1 << 62  # bytes; the Maximum Packet Size of a client that states none
 
 
@@ -50,79 +47,59 @@ class Transport(Protocol):
         """Read again."""
 
 
-class Output:
+class Output(DurableOutput):
     """The sending half of a connection.
 
     Attributes:
-        version:     protocol level 3, 4 or 5; 0 before the CONNECT.
         maximum_out: the client's Maximum Packet Size, bytes (3.1.2.11.4).
         problem_information: whether Reason Strings and User Properties are wanted (3.1.2.11.7).
         congested:   so much waits unsent that messages had better wait in the session, or be
             dropped.
         overrun:     bytes written since it was congested, none of them messages.
         layers:      between MQTT and the network, the lowest first.
-        out:         what this round has written, a packet each.
-        ended:       no more packets are handled or sent.
-        pledged:     packets that wait until what they promise is durable.
-        pledged_answers: those of them that free a place of the Receive Maximum: PUBACK, PUBCOMP.
+        behind_connack: QoS 0 messages that wait for a CONNACK that is pledged; None otherwise.
         plain:       PLAIN_3 or PLAIN_5 where a QoS 0 PUBLISH without properties can go out as the
             bytes that every client of this kind gets; 0 where `send_qos0` has to look closer.
     """
 
     __slots__ = (
-        "_pledge",
+        "_behind_size",
         "address",
+        "behind_connack",
         "client_id",
         "congested",
-        "ended",
         "layers",
         "maximum_out",
-        "out",
         "overrun",
         "plain",
-        "pledged",
-        "pledged_answers",
         "problem_information",
         "sent_aliases",
         "settings",
         "transport",
-        "version",
-        "worker",
     )
 
     def __init__(
         self, worker: Worker, settings: Settings, transport: Transport, address: str
     ) -> None:
-        self.worker = worker
+        super().__init__(worker)
         self.settings = settings
         self.transport = transport
         self.address = address
         self.client_id = ""
-        self.version = 0
         self.maximum_out = UNLIMITED
         self.problem_information = True
         self.congested = False
         self.overrun = 0
         self.plain = 0
-        self.ended = False
-        self.pledged = 0
-        self.pledged_answers = 0
-        self._pledge: list[bytes] = []
+        self.behind_connack: list[tuple[Message, bool, tuple[int, ...]]] | None = None
+        self._behind_size = 0  # bytes
         self.sent_aliases: SentAliases | None = None
         self.layers: tuple[Layer, ...] = ()
-        self.out: list[bytes] = []
 
     @property
     def name(self) -> str:
         """Who this is, for the log."""
         return f"{self.client_id!r} {self.address}" if self.client_id else self.address
-
-    def write(self, data: bytes) -> None:
-        """Have one whole packet sent at the end of this round."""
-        out = self.out
-        if not out:
-            self.worker.touched.append(self)
-        out.append(data)
 
     def send(self, packet: Packet, kept: bool = False) -> bool:
         """Send a packet other than PUBLISH; False when it is more than the client allows.
@@ -169,7 +146,8 @@ class Output:
         does not read."""
         statistics = self.worker.statistics
         if self.congested:
-            statistics.publish_dropped += 1
+            if self.behind_connack is None or not self._wait_behind(message, retain, identifiers):
+                statistics.publish_dropped += 1
             return
         if self.sent_aliases is None:
             data = message.encoded(self.version, 0, retain, identifiers, self.worker.now)[0]
@@ -184,6 +162,30 @@ class Output:
         if not out:
             self.worker.touched.append(self)
         out.append(data)
+
+    def wait_for_connack(self) -> None:
+        """Until `go_on_after_connack` messages are not for this connection; QoS 0 waits in it, as
+        far as other output would."""
+        self.congested = True
+        self.behind_connack = []
+        self._behind_size = 0
+
+    def _wait_behind(self, message: Message, retain: bool, identifiers: tuple[int, ...]) -> bool:
+        size = len(message.topic) + len(message.payload) + BESIDES
+        if self.behind_connack is None or (
+            self._behind_size + size > self.settings.max_output_bytes
+        ):
+            return False
+        self._behind_size += size
+        self.behind_connack.append((message, retain, identifiers))
+        return True
+
+    def go_on_after_connack(self) -> None:
+        """Send the QoS 0 messages that have waited for it."""
+        behind, self.behind_connack = self.behind_connack, None
+        for message, retain, identifiers in behind or ():
+            if message.expires_at > self.worker.now:  # [MQTT5-3.3.2-5]
+                self.send_qos0(message, retain, identifiers)
 
     def send_message(self, outgoing: Outgoing, dup: bool) -> bool:
         """Send a message at QoS 1 or 2; False when it is over the client's limit
@@ -222,60 +224,6 @@ class Output:
         else:
             self.write(packet)
 
-    def pledge(self, packet: bytes) -> None:
-        """Have a packet sent once everything noted so far is durable, in the order of pledges."""
-        journal = self.worker.journal
-        if journal is None:
-            self.write(packet)
-            return
-        if not self._pledge:
-            journal.pledging(self)
-        self._pledge.append(packet)
-        self.pledged += 1
-
-    def acknowledge(self, packet: bytes, noted: int) -> None:
-        """Send an acknowledgement: now, if the journal's count is still `noted`, as nothing has to
-        become durable for it; otherwise when it is. Behind one that waits, all wait."""
-        journal = self.worker.journal
-        if journal is None or (journal.count == noted and not self.pledged):
-            self.write(packet)
-        else:
-            self.pledge(packet)
-            self.pledged_answers += packet[0] != PUBREC_BYTE
-
-    def hand_in(self) -> tuple[Callable[[], None], Callable[[], None]]:
-        """The pledges of this round, as the two ways they can end."""
-        packets, self._pledge = self._pledge, []
-        return partial(self._redeem, packets), partial(self._cannot_redeem, packets)
-
-    def _redeem(self, packets: list[bytes]) -> None:
-        self._forget(packets)
-        if self.ended:
-            return
-        if not self.out:
-            self.worker.touched.append(self)
-        self.out.extend(packets)
-
-    def _cannot_redeem(self, packets: list[bytes]) -> None:
-        """The database cannot be written: a 5.0 publisher is told so, all else goes on waiting."""
-        self._forget(packets)
-        if self.ended:
-            return
-        for packet in packets:
-            if self.version == 5 and packet[0] in (PUBACK_BYTE, PUBREC_BYTE):
-                self.write(b"%c\x03%b%c" % (packet[0], packet[2:4], QUOTA_EXCEEDED))
-                self.not_taken(packet[2] << 8 | packet[3])
-            else:
-                self.pledge(packet)
-                self.pledged_answers += packet[0] in ANSWER_BYTES
-
-    def _forget(self, packets: list[bytes]) -> None:
-        self.pledged -= len(packets)
-        self.pledged_answers -= sum(packet[0] in ANSWER_BYTES for packet in packets)
-
-    def not_taken(self, packet_id: int) -> None:
-        """A QoS 2 message with this packet id was refused after all."""
-
     def _with_alias(
         self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]
     ) -> tuple[bytes, bytes]:
@@ -299,10 +247,14 @@ class Output:
         data = out[0] if count == 1 else b"".join(out)
         out.clear()
         self.worker.statistics.messages_sent += count
+        self.sending(data, count)
         if self.layers:
             self.send_down(data, len(self.layers))
         elif data:
             self._hand_over(data)
+
+    def sending(self, data: bytes, count: int) -> None:
+        """So many packets leave."""
 
     def settle_plain(self) -> None:
         """Work out `plain` from what it depends on."""

@@ -42,6 +42,8 @@ class Settings:
     """The limits and choices that apply to every connection of a listener; units in the names.
 
     Attributes:
+        records:   what clients do goes into the ledger.
+        enforces:  a client that breaks a rule is disconnected even where the server may go on.
         announced: the CONNACK properties that say so to a 5.0 client (3.2.2.3); a property whose
             default is what we do is left out.
     """
@@ -71,6 +73,8 @@ class Settings:
     use_subject_as_username: bool = False
     websockets_headers_size: int = 8192
     connection_messages: bool = True
+    records: bool = True
+    enforces: bool = False
     announced: Properties = field(default_factory=dict)
 
     @classmethod
@@ -102,6 +106,8 @@ class Settings:
             use_subject_as_username=options["use_subject_as_username"],
             websockets_headers_size=options["websockets_headers_size"],
             connection_messages=options["connection_messages"],
+            records=options["conformance"] != "off",
+            enforces=options["conformance"] == "enforce",
         )
         settings.announce()
         return settings

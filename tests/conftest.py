@@ -7,6 +7,9 @@ from hypothesis import settings
 
 from oracle.statements import by_key
 
+# Where the package is installed the first one is there already, and this changes nothing.
+pytest_plugins = ["broker.pytest_plugin", "pytester"]
+
 # In CI a run that fails must fail again; elsewhere each run looks at other examples.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)

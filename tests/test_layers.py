@@ -52,10 +52,14 @@ BROKER = (
     "broker.lifetime",
     "broker.context",
     "broker.layers.*",
+    "broker.durable_output",
     "broker.output",
+    "broker.conduct",
+    "broker.timed",
     "broker.connection",
     "broker.entrance",
     "broker.handlers.*",
+    "broker.tracing",
     "broker.listeners.*",
     "broker.sys_topics",
     "broker.housekeeping",
@@ -63,6 +67,8 @@ BROKER = (
     "broker.restore",
     "broker.store",
     "broker.broker",
+    "broker.reporting",
+    "broker.running",
     "broker.command_line",
 )
 

@@ -3,6 +3,7 @@
 import logging
 
 from broker.connection import Connection
+from broker.handlers.acks_checks import saw_puback, saw_pubcomp, saw_pubrec, saw_pubrel
 from broker.session.states import GOT_PUBCOMP
 from formats.mqtt.acks import (
     Pubcomp,
@@ -20,15 +21,18 @@ PACKET_IDENTIFIER_NOT_FOUND = 0x92
 
 def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client has a QoS 1 message (4.3.2)."""
+    session = connection.session
+    assert session is not None  # these handlers are in force only with a session
     if end - pos == 2 and not flags:  # what most of them are: nothing but a packet id
         packet_id = data[pos] << 8 | data[pos + 1]
-    else:
-        packet_id = 0
-    if not packet_id:
-        packet_id = decode_puback(flags, data, pos, end, connection.version).packet_id
-    session = connection.session
+        if packet_id == session.next_puback and session.acknowledged_qos1(packet_id):
+            session.next_puback += 1
+            return
+    puback = decode_puback(flags, data, pos, end, connection.version)
+    packet_id = puback.packet_id
+    session.next_puback = saw_puback(connection, session, puback, data, pos, end)
     # [MQTT5-4.4.0-2] [MQTT5-4.8.2-6] with whatever reason code, the message is done with
-    if session is not None and not session.acknowledged_qos1(packet_id):
+    if not session.acknowledged_qos1(packet_id):
         _unexpected(connection, "PUBACK", packet_id)
 
 
@@ -38,6 +42,7 @@ def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
     packet_id = pubrec.packet_id
+    saw_pubrec(connection, session, pubrec, data, pos, end)
     if session.recorded(packet_id, pubrec.reason):
         # [MQTT5-4.3.3-4] [MQTT3-4.3.3-1]
         connection.send_pubrel(packet_id, session.number != 0)
@@ -56,6 +61,7 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
     packet_id = pubrel.packet_id
+    saw_pubrel(connection, session, pubrel, data, pos, end)
     topic = session.received.pop(packet_id, None)  # [MQTT5-4.3.3-12]
     journal = connection.worker.journal
     noted = journal.count if journal is not None else 0
@@ -78,9 +84,11 @@ def handle_pubcomp(connection: Connection, flags: int, data: bytes, pos: int, en
     """A QoS 2 message is complete (4.3.3)."""
     pubcomp = decode_pubcomp(flags, data, pos, end, connection.version)
     session = connection.session
-    if session is not None and not session.acknowledged(pubcomp.packet_id, GOT_PUBCOMP):
+    assert session is not None  # these handlers are in force only with a session
+    saw_pubcomp(connection, session, pubcomp, data, pos, end)
+    if not session.acknowledged(pubcomp.packet_id, GOT_PUBCOMP):
         _unexpected(connection, "PUBCOMP", pubcomp.packet_id)
 
 
 def _unexpected(connection: Connection, packet: str, packet_id: int) -> None:
-    log.warning("%s: %s for packet id %d, which awaits none", connection.name, packet, packet_id)
+    log.info("%s: %s for packet id %d, which awaits none", connection.name, packet, packet_id)

@@ -14,40 +14,31 @@ from collections.abc import Callable
 from broker.access import NOT_AUTHORIZED, SUCCESS, Client
 from broker.authentication.method import Continue, Failure, Step
 from broker.authentication.method import Success as Authenticated
+from broker.conduct import start_of
 from broker.connection import Connection, Handlers
 from broker.handlers.checks import is_utf8, version_of
-from broker.output import PLAIN_3, PLAIN_5, QUOTA_EXCEEDED
+from broker.handlers.conduct_checks import greeted, saw_connect
+from broker.handlers.connack import auth_properties, connack_properties, send_quota, session_expiry
+from broker.output import PLAIN_3, PLAIN_5
 from broker.session.session import Session
-from broker.settings import expiry_from_wire, expiry_to_wire
-from broker.topics.aliases import ReceivedAliases, SentAliases
 from broker.worker import Worker
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
 from formats.mqtt.connect import Connack, Connect, decode_connect
 from formats.mqtt.control import Auth
 from formats.mqtt.properties import (
-    ASSIGNED_CLIENT_IDENTIFIER,
     AUTHENTICATION_DATA,
     AUTHENTICATION_METHOD,
     MAXIMUM_PACKET_SIZE,
     PAYLOAD_FORMAT_INDICATOR,
-    RECEIVE_MAXIMUM,
     REQUEST_PROBLEM_INFORMATION,
-    REQUEST_RESPONSE_INFORMATION,
-    RESPONSE_INFORMATION,
-    SERVER_KEEP_ALIVE,
-    SESSION_EXPIRY_INTERVAL,
-    TOPIC_ALIAS_MAXIMUM,
-    Properties,
 )
+from oracle import facts
 
 log = logging.getLogger("touchstone")
 
-SERVER_UNAVAILABLE = 0x88
 BAD_AUTHENTICATION_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
-TOPIC_NAME_INVALID = 0x90
-PAYLOAD_FORMAT_INVALID = 0x99
 CONTINUE_AUTHENTICATION = 0x18
 MAXIMUM_CLIENT_ID_3_1 = 23  # characters (3.1, section 3.1)
 
@@ -71,9 +62,10 @@ class ConnectHandler:
         properties = connect.properties or {}
         connection.maximum_out = properties.get(MAXIMUM_PACKET_SIZE, connection.maximum_out)
         connection.problem_information = bool(properties.get(REQUEST_PROBLEM_INFORMATION, 1))
+        saw_connect(connection, connect, data, pos, end)
         violation = self._check(connection, connect)
         if violation is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
-            connection.record(violation)
+            connection.broke(violation, data, start_of(pos, end), end)
             connection.refuse(violation.rule.reason, str(violation), logged=True)
             return
         connection.client_id = connect.client_id or self._assign(connection)
@@ -189,6 +181,9 @@ class ConnectHandler:
         again.
         """
         worker = connection.worker
+        if worker.failing and self._needs_database(connection):
+            connection.refuse_to_keep()  # and whoever has the session keeps it
+            return
         session, created = connection.context.registry.find_or_create(connection.client_id, worker)
         owner = session.worker
         if owner is worker:
@@ -202,6 +197,14 @@ class ConnectHandler:
                 self._claim(connection, authenticated)
 
         owner.post(lambda: self._let_go(connection, session, owner, claim_again))
+
+    def _needs_database(self, connection: Connection) -> bool:
+        """Whether the session has to be durable before the CONNACK, or the end of the last one."""
+        connect, registry = connection.connect, connection.context.registry
+        if connect is not None and session_expiry(connection, connect):
+            return True
+        session = registry.find(connection.client_id)
+        return session is not None and session.number > 0
 
     def _let_go(
         self,
@@ -233,36 +236,34 @@ class ConnectHandler:
         """Clean Start or resume [MQTT5-3.1.4-4], then CONNACK [MQTT5-3.1.4-5] [MQTT3-3.1.4-4]."""
         context, connect, worker = connection.context, connection.connect, connection.worker
         assert connect is not None
-        noted = worker.journal.count if worker.journal is not None else 0
         take_over(session)
         present = not created
         if session.ended:  # the takeover was its end, and somebody else may have begun the next
             self._claim(connection, authenticated)
             return
+        kept = session.number > 0
         # [MQTT3-3.1.4-3]
         if connect.clean_start and not created:  # [MQTT5-3.1.2-4] [MQTT3-3.1.2-6]
             fresh = context.registry.make(connection.client_id, worker)
             context.registry.replace(session, fresh)
             context.lifetime.end(session, worker)
             session, present = fresh, False
+            connection.witness(facts.DISCARDED_SESSION, b"", 0, 0)
         # [MQTT5-3.1.2-5] [MQTT5-3.1.2-6] [MQTT3-3.1.2-4] otherwise the session goes on, or is new
         connection.session = session
         # [MQTT5-3.1.2-7] [MQTT3-3.1.2-8] [MQTT3-3.1.2-12] no longer that of the connection before
         session.will = connect.will  # [MQTT5-3.1.3-9]
-        session.expiry_interval_s = self._expiry(connection, connect)
-        session.attach(connection, connect.version, self._send_quota(connection, connect))
+        session.expiry_interval_s = session_expiry(connection, connect)
+        session.attach(connection, connect.version, send_quota(connection, connect))
         journal, keeping = worker.journal, context.keeping
-        if journal is None or keeping is None:
-            self._greet(connection, session, present, authenticated)
-            return
-        if session.expiry_interval_s and not session.number:
+        if keeping is not None and session.expiry_interval_s and not session.number:
             session.number = keeping.next_session()
         context.lifetime.note(session, worker)
-        if journal.count == noted:
+        if journal is None or not (kept or session.number):
             self._greet(connection, session, present, authenticated)
             return
-        # A session that is promised is durable first; until then messages wait in it.
-        connection.congested = True
+        # What the CONNACK says of sessions is durable first; until then messages wait.
+        connection.wait_for_connack()
         if not connection.held:
             connection.hold()
 
@@ -276,8 +277,7 @@ class ConnectHandler:
                 session.will = None
                 if not present:
                     session.expiry_interval_s = 0.0  # it was promised to nobody
-                reason = QUOTA_EXCEEDED if connection.version == 5 else SERVER_UNAVAILABLE
-                connection.refuse(reason, "the database cannot be written")
+                connection.refuse_to_keep()
 
         journal.when_durable(greet, cannot_greet)
 
@@ -295,21 +295,25 @@ class ConnectHandler:
         connection.handlers = self.connected
         # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before; the next one ends the
         # connection [MQTT5-3.2.0-2]
-        if not connection.send(
-            Connack(present, 0, self._connack_properties(connection, connect, authenticated))
-        ):  # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
+        connack = Connack(present, 0, connack_properties(connection, connect, authenticated))
+        # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
+        if not connection.send(connack):
             # Nothing may be sent without a CONNACK, and this one is over the Maximum Packet Size.
             session.will = None
             connection.connected = False
             connection.close()
             return
+        greeted(connection, session, connack)
         worker.statistics.connections += 1
         connection.connect = connection.method = None
         connection.settle_plain()
         if not (
             connection.settings.access.checks_publish or connection.settings.access.checks_deliver
         ):
-            connection.shortcut = PLAIN_5 if connect.version == 5 else PLAIN_3
+            connection.opens_shortcuts = True
+            if connection.conduct is None:  # nothing is looked at the long way first
+                plain = PLAIN_5 if connect.version == 5 else PLAIN_3
+                connection.shortcut_qos0 = connection.shortcut_qos1 = plain
         if connection.settings.connection_messages:
             log.info(
                 "%s: connected, MQTT %s, %s, session %s",
@@ -319,58 +323,9 @@ class ConnectHandler:
                 "present" if present else "new",
             )
         session.resume()
+        connection.go_on_after_connack()
         if connection.held:
             connection.release()
-
-    def _expiry(self, connection: Connection, connect: Connect) -> float:
-        """Seconds that the session outlives its connection (3.1.2.11.2; 3.1.1: CleanSession)."""
-        settings = connection.settings
-        if connect.version != 5:  # [MQTT3-3.1.2-4] [MQTT3-3.1.2-5] [MQTT3-3.1.2-6]
-            return 0.0 if connect.clean_start else settings.persistent_client_expiration_s
-        wanted = expiry_from_wire((connect.properties or {}).get(SESSION_EXPIRY_INTERVAL, 0))
-        connection.may_prolong = wanted > 0
-        return min(wanted, settings.max_session_expiry_s)  # [MQTT5-3.1.2-23]
-
-    def _send_quota(self, connection: Connection, connect: Connect) -> int:
-        """How many PUBLISH packets may await acknowledgement (4.9) [MQTT5-3.3.4-9]
-        [MQTT5-4.9.0-1]."""
-        quota: int = (connect.properties or {}).get(RECEIVE_MAXIMUM, 65_535)
-        return min(quota, connection.settings.max_inflight_messages or quota)
-
-    def _connack_properties(
-        self, connection: Connection, connect: Connect, authenticated: Authenticated | None
-    ) -> Properties | None:
-        """What a 5.0 client must know (3.2.2.3), and the keep alive put in force for all."""
-        settings = connection.settings
-        keep_alive_s = connect.keep_alive_s
-        if connect.version != 5:
-            connection.watch_keep_alive(keep_alive_s)
-            return None
-        wanted = connect.properties or {}
-        properties = dict(settings.announced)
-        session = connection.session
-        assert session is not None
-        if expiry_from_wire(wanted.get(SESSION_EXPIRY_INTERVAL, 0)) != session.expiry_interval_s:
-            properties[SESSION_EXPIRY_INTERVAL] = expiry_to_wire(session.expiry_interval_s)
-        if not connect.client_id:  # [MQTT5-3.1.3-7] [MQTT5-3.2.2-16]
-            properties[ASSIGNED_CLIENT_IDENTIFIER] = connection.client_id
-        if settings.server_keep_alive_s and keep_alive_s > settings.server_keep_alive_s:
-            keep_alive_s = settings.server_keep_alive_s
-            properties[SERVER_KEEP_ALIVE] = keep_alive_s
-        connection.watch_keep_alive(keep_alive_s)  # [MQTT5-3.2.2-22]
-        if settings.response_information and wanted.get(REQUEST_RESPONSE_INFORMATION):
-            # [MQTT5-3.1.2-28] only to whom asked for it
-            properties[RESPONSE_INFORMATION] = settings.response_information.replace(
-                "%c", connection.client_id
-            )
-        if authenticated is not None:
-            properties.update(auth_properties(connection, authenticated.data))
-        if settings.topic_alias_maximum:
-            connection.received_aliases = ReceivedAliases(settings.topic_alias_maximum)
-        aliases = min(wanted.get(TOPIC_ALIAS_MAXIMUM, 0), settings.max_topic_alias_broker)
-        if aliases:  # [MQTT5-3.1.2-27] otherwise none are sent
-            connection.sent_aliases = SentAliases(aliases)
-        return properties or None
 
 
 def take_over(session: Session) -> None:
@@ -383,13 +338,3 @@ def take_over(session: Session) -> None:
         old.leave("the client has connected again")  # and has not had its CONNACK
     elif isinstance(old, Connection):
         old.disconnect(SESSION_TAKEN_OVER, None, "the client has connected again")
-
-
-def auth_properties(connection: Connection, data: bytes | None) -> Properties:
-    """Authentication Method and Data for AUTH and CONNACK [MQTT5-4.12.0-5] [MQTT5-4.12.0-6]."""
-    properties: Properties = {}
-    if connection.authentication_method:
-        properties[AUTHENTICATION_METHOD] = connection.authentication_method
-    if data is not None:
-        properties[AUTHENTICATION_DATA] = data
-    return properties

@@ -4,7 +4,9 @@ import logging
 
 from broker.authentication.method import NOT_AUTHORIZED, Continue, Failure, Success
 from broker.connection import Connection
-from broker.handlers.connect import CONTINUE_AUTHENTICATION, ConnectHandler, auth_properties
+from broker.handlers.conduct_checks import saw_auth, saw_disconnect, saw_pingreq
+from broker.handlers.connack import auth_properties
+from broker.handlers.connect import CONTINUE_AUTHENTICATION, ConnectHandler
 from broker.settings import expiry_from_wire
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
@@ -35,6 +37,7 @@ RE_AUTHENTICATE = 0x19
 def handle_pingreq(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """PINGRESP [MQTT5-3.12.4-1] [MQTT3-3.12.4-1]."""
     decode_pingreq(flags, data, pos, end, connection.version)
+    saw_pingreq(connection, data, pos, end)
     connection.write(PINGRESP_BYTES)
 
 
@@ -59,6 +62,7 @@ def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int,
         if disconnect.reason == NORMAL_DISCONNECTION:
             # [MQTT5-3.14.4-3] [MQTT3-3.14.4-3] [MQTT5-3.1.2-10] [MQTT3-3.1.2-10]
             session.will = None
+    saw_disconnect(connection, disconnect, data, pos, end)
     if connection.settings.connection_messages:
         words = reason_name(disconnect.reason) if disconnect.reason else "normal disconnection"
         log.info("%s: left, %s", connection.name, words)
@@ -80,6 +84,7 @@ class AuthHandler:
             raise ProtocolViolation(
                 rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}"
             )
+        saw_auth(connection, auth, data, pos, end)
         self._connect.proceed(connection, (auth.properties or {}).get(AUTHENTICATION_DATA))
 
     def connected(
@@ -88,6 +93,7 @@ class AuthHandler:
         """Re-authentication (4.12.1); other packets flow on meanwhile."""
         auth = self._decode(connection, flags, data, pos, end)
         answer = (auth.properties or {}).get(AUTHENTICATION_DATA)
+        saw_auth(connection, auth, data, pos, end)
         if auth.reason == RE_AUTHENTICATE:
             method = connection.context.methods.create(connection.authentication_method)
             connection.method = method

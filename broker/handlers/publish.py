@@ -7,14 +7,13 @@ leaves.
 import logging
 
 from broker.access import NOT_AUTHORIZED
+from broker.conduct import start_of
 from broker.connection import Connection
+from broker.durable_output import QUOTA_EXCEEDED
 from broker.handlers.checks import is_utf8
-from broker.handlers.connect import (
-    PAYLOAD_FORMAT_INVALID,
-    TOPIC_NAME_INVALID,
-)
+from broker.handlers.conduct_checks import id_in_use, publish_refused, saw_publish
 from broker.message import NEVER, Message
-from broker.output import PLAIN_3, PLAIN_5, QUOTA_EXCEEDED
+from broker.output import PLAIN_3, PLAIN_5
 from broker.topics.tree import Route
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
@@ -27,10 +26,13 @@ from formats.mqtt.properties import (
     TOPIC_ALIAS,
 )
 from formats.mqtt.publish import Publish, decode_publish
+from oracle import facts
 
 log = logging.getLogger("touchstone")
 
 NO_MATCHING_SUBSCRIBERS = 0x10
+TOPIC_NAME_INVALID = 0x90
+PAYLOAD_FORMAT_INVALID = 0x99
 
 
 def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
@@ -39,8 +41,11 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
     These are QoS 0 and 1 without DUP, RETAIN and properties, to a topic that was checked and routed
     before. Skipping what cannot apply to them takes a third of the time (benchmarks/micro.py).
     """
-    shortcut = connection.shortcut
-    if shortcut and (not flags or flags == 2) and end - pos > 2:
+    if not flags:
+        shortcut = connection.shortcut_qos0
+    else:
+        shortcut = connection.shortcut_qos1 if flags == 2 else 0
+    if shortcut and end - pos > 2:
         after = pos + 2 + (data[pos] << 8 | data[pos + 1])
         route = connection.context.tree.by_bytes.get(data[pos + 2 : after])
         if route is not None and route.open:
@@ -51,7 +56,7 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
                 payload += 1
             if payload <= end and (shortcut == PLAIN_3 or not data[payload - 1]):
                 if not flags:
-                    if _pass_on_qos0(connection, route, data, pos, payload, end):
+                    if _pass_on_qos0(connection, route, shortcut, data, pos, payload, end):
                         return
                 elif (data[after] or data[after + 1]) and not connection.worker.failing:
                     _pass_on_qos1(connection, route, data, pos, after, payload, end)
@@ -60,28 +65,28 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
 
 
 def _pass_on_qos0(
-    connection: Connection, route: Route, data: bytes, pos: int, payload: int, end: int
+    connection: Connection,
+    route: Route,
+    shortcut: int,
+    data: bytes,
+    pos: int,
+    payload: int,
+    end: int,
 ) -> bool:
     """The short way of QoS 0: the packet goes out as it came in. False when it cannot."""
-    start = _start(pos, end)
+    start = start_of(pos, end)
     if data[start] != 0x30:
         return False  # 3.x: a Remaining Length that is longer than need be
     worker, router = connection.worker, connection.context.router
     statistics = worker.statistics
     statistics.publish_received += 1
     statistics.publish_bytes_received += end - payload
-    left = router.route_plain(route, data[start:end], end - payload, connection.shortcut, worker)
+    left = router.route_plain(route, data[start:end], end - payload, shortcut, worker)
     if left or route.groups:
         message = Message(route.topic, data[payload:end], 0, False, None, connection.client_id)
         rest = Route(route.topic, tuple(left), route.groups)
         router.route(rest, message, worker, connection.session)
     return True
-
-
-def _start(pos: int, end: int) -> int:
-    """Where a packet with its body at data[pos:end] starts, if its Remaining Length is minimal."""
-    size = end - pos
-    return pos - (2 if size < 128 else 3 if size < 16_384 else 4 if size < 2_097_152 else 5)
 
 
 def _pass_on_qos1(
@@ -92,23 +97,27 @@ def _pass_on_qos1(
     statistics = worker.statistics
     statistics.publish_received += 1
     statistics.publish_bytes_received += end - payload
-    connection.unanswered += 1
+    id_bytes = data[after : after + 2]
+    open_ids = connection.open_ids
+    if id_bytes in open_ids:
+        id_in_use(connection, int.from_bytes(id_bytes, "big"), data, pos, end)
+    open_ids.add(id_bytes)
     settings = connection.settings
-    if connection.unanswered > settings.receive_maximum and connection.version == 5:
-        raise _receive_maximum_exceeded(connection)
+    if len(open_ids) + connection.unanswered > settings.receive_maximum:
+        _check_receive_maximum(connection)
     if not settings.maximum_qos:
         raise _qos_not_supported(connection, 1)
     message = Message(route.topic, data[payload:end], 1, False, None, connection.client_id)
-    start = _start(pos, end)
+    start = start_of(pos, end)
     if data[start] == 0x32:
         message.came_as(connection.version, data[start:after], data[after + 2 : end])
     journal = worker.journal
     noted = journal.count if journal is not None else 0
     taken = connection.context.router.route(route, message, worker, connection.session)
     if taken or connection.version != 5:  # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2]
-        puback = b"\x40\x02" + data[after : after + 2]
+        puback = b"\x40\x02" + id_bytes
     else:
-        puback = b"\x40\x03" + data[after : after + 2] + b"\x10"
+        puback = b"\x40\x03" + id_bytes + b"\x10"
     if journal is None:
         connection.write(puback)
     else:
@@ -122,6 +131,8 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
     publish = decode_publish(flags, data, pos, end, connection.version)
     statistics.publish_received += 1
     statistics.publish_bytes_received += len(publish.payload)
+    if connection.conduct is not None:
+        saw_publish(connection, publish, data, pos, end)
     qos = publish.qos
     if qos:
         if qos > connection.settings.maximum_qos:
@@ -156,6 +167,8 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
         return
     reason = _refusal(connection, publish)
     if reason:
+        if reason == PAYLOAD_FORMAT_INVALID and connection.conduct is not None:
+            connection.notice(rules.PAYLOAD_NOT_UTF_8, publish.topic, data, pos, end)
         _refuse(connection, publish, reason)
         return
     journal = worker.journal
@@ -187,9 +200,12 @@ def _count_unanswered(connection: Connection, publish: Publish) -> None:
     session = connection.session
     if publish.qos == 2 and session is not None and publish.packet_id in session.received:
         return
-    connection.unanswered += 1
-    if connection.version == 5 and connection.unanswered > connection.settings.receive_maximum:
-        raise _receive_maximum_exceeded(connection)
+    if publish.qos == 1:
+        connection.open_ids.add(publish.packet_id.to_bytes(2, "big"))
+    else:
+        connection.unanswered += 1
+    if len(connection.open_ids) + connection.unanswered >= connection.settings.receive_maximum:
+        _check_receive_maximum(connection)
 
 
 def _qos_not_supported(connection: Connection, qos: int) -> ProtocolViolation:
@@ -198,11 +214,18 @@ def _qos_not_supported(connection: Connection, qos: int) -> ProtocolViolation:
     )
 
 
-def _receive_maximum_exceeded(connection: Connection) -> ProtocolViolation:
-    return ProtocolViolation(
-        rules.RECEIVE_MAXIMUM_EXCEEDED,
-        f"{connection.unanswered} unanswered, maximum {connection.settings.receive_maximum}",
-    )
+def _check_receive_maximum(connection: Connection) -> None:
+    """Of 3.1.1 there is none [MQTT5-3.3.4-7]."""
+    maximum = connection.settings.receive_maximum
+    unanswered = len(connection.open_ids) - connection.open_subscribes + connection.unanswered
+    if connection.version != 5:
+        return
+    if unanswered > maximum:
+        raise ProtocolViolation(
+            rules.RECEIVE_MAXIMUM_EXCEEDED, f"{unanswered} unanswered, maximum {maximum}"
+        )
+    if unanswered == maximum:
+        connection.witness(facts.RECEIVE_MAXIMUM_REACHED, b"", 0, 0)
 
 
 def _acknowledge(connection: Connection, publish: Publish, taken: int, noted: int) -> None:
@@ -268,5 +291,6 @@ def _refuse(connection: Connection, publish: Publish, reason: int) -> None:
         journal = connection.worker.journal
         _acknowledge(connection, publish, 1, journal.count if journal is not None else 0)
         return
+    publish_refused(connection, publish.packet_id)
     kind = Puback if publish.qos == 1 else Pubrec  # [MQTT5-4.3.3-9] the packet id is free again
     connection.send(kind(publish.packet_id, reason, {REASON_STRING: _WORDS[reason]}))

@@ -5,6 +5,7 @@ from functools import partial
 from broker.access import NOT_AUTHORIZED
 from broker.behaviours import user_properties
 from broker.connection import Connection
+from broker.handlers.conduct_checks import saw_subscribe
 from broker.keeping import subscription_row
 from broker.session.session import Session
 from broker.session.session import Subscription as Granted
@@ -35,6 +36,7 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     subscribe = decode_subscribe(flags, data, pos, end, connection.version)
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
+    saw_subscribe(connection, session, subscribe, data, pos, end)
     identifier = _identifier(connection, subscribe.properties)
     for wanted in subscribe.subscriptions:
         _check_available(connection, wanted)
@@ -57,9 +59,8 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     # [MQTT5-2.2.1-6] [MQTT3-3.8.4-1] [MQTT3-3.8.4-2] [MQTT3-3.8.4-5] [MQTT3-3.9.3-1]
     # [MQTT3-2.3.1-7]
     suback = Suback(subscribe.packet_id, reasons, echoed)
-    journal = connection.worker.journal
-    if session.number and journal is not None:  # the answer is a promise then
-        journal.when_durable(partial(_answer, connection, session, suback, due))
+    if session.number:  # the answer is a promise then
+        connection.when_durable(partial(_answer, connection, session, suback, due))
     else:
         _answer(connection, session, suback, due)
 
@@ -208,6 +209,7 @@ def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int
     unsubscribe = decode_unsubscribe(flags, data, pos, end, connection.version)
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
+    saw_subscribe(connection, session, unsubscribe, data, pos, end)
     reasons: list[int] = []
     for topic_filter in unsubscribe.topic_filters:
         granted = session.subscriptions.pop(topic_filter, None)

@@ -63,6 +63,7 @@ class Detected(NamedTuple):
 
 
 NEED_MORE = Detected(Kind.NEED_MORE, "")
+MQTT = Detected(Kind.MQTT, "")
 
 
 def detect(first_bytes: bytes, tls: bool) -> Detected:
@@ -75,6 +76,8 @@ def detect(first_bytes: bytes, tls: bool) -> Detected:
     """
     if not first_bytes:
         return NEED_MORE
+    if first_bytes[0] == CONNECT and not tls:  # what most of them begin with
+        return MQTT
     if first_bytes[:2] == TLS_HANDSHAKE:
         if tls:
             return Detected(Kind.TLS, "")
@@ -104,7 +107,7 @@ def _detect_plain(first_bytes: bytes) -> Detected:
         return NEED_MORE
     byte1 = first_bytes[0]
     if byte1 & 0xF0 == CONNECT:  # wrong flags are for its decoder to name
-        return Detected(Kind.MQTT, "")
+        return MQTT
     name = OTHER_PACKETS.get(byte1, "")
     if name:
         return Detected(Kind.MQTT, f"{name} as the first packet")

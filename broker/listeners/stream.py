@@ -38,6 +38,7 @@ class Stream:
         "drained",
         "gone",
         "lose",
+        "peer_closed",
         "receive",
         "unsent",
     )
@@ -48,6 +49,7 @@ class Stream:
         self._interest = 0
         self._paused = False
         self._ended = False  # the peer sends no more
+        self.peer_closed = False  # it has closed the connection
         self._finishing = False
         self._shut = False
         self._rest: deque[memoryview] = deque()
@@ -89,7 +91,7 @@ class Stream:
             return
         if not count:
             self._half_closed()
-        elif not self._finishing:
+        else:
             loop.statistics.bytes_received += count
             self.receive(bytes(loop.view[:count]))
 
@@ -167,11 +169,13 @@ class Stream:
         try:
             self._sock.shutdown(socket.SHUT_WR)
         except OSError:
-            self.close()  # the peer has gone first
+            self.peer_closed = True  # it has gone first
+            self.close()
 
     def _half_closed(self) -> None:
         """The peer sends no more; it may still read what waits for it."""
         words = "closed by the client"
+        self.peer_closed = True
         if not self._rest:
             self._lost(words)
             return
@@ -183,6 +187,7 @@ class Stream:
             self.lose(words)
 
     def _lost(self, words: str) -> None:
+        self.peer_closed = True
         finishing, lose = self._finishing, self.lose  # closing may take `lose` away
         self.close()
         if not finishing:

@@ -19,7 +19,9 @@ from broker.layers.tls import TlsLayer
 from broker.listeners.loop import Loop
 from broker.listeners.polling import READ
 from broker.listeners.stream import Stream
+from broker.output import Transport
 from broker.settings import Settings
+from broker.worker import Worker
 
 log = logging.getLogger("touchstone")
 
@@ -29,6 +31,9 @@ FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_IN
 ACCEPTS_A_ROUND = 64  # so that a rush of clients does not stop those that are connected
 WITHOUT_DESCRIPTORS_S = 1.0  # how long not to accept when the process has no file descriptor left
 SHUTTING_DOWN = 0x8B
+
+
+MakeConnection = Callable[[Worker, Context, Settings, Transport, str, Handlers], Connection]
 
 
 class ListenerError(Exception):
@@ -96,7 +101,8 @@ class TcpListener:
     """One `listener` of the configuration.
 
     Args:
-        tls: makes the TLS layer of each connection; None for plain TCP.
+        tls:  makes the TLS layer of each connection; None for plain TCP.
+        make: makes the connection.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class TcpListener:
         max_connections: int = -1,
         nodelay: bool = True,
         origins: tuple[str, ...] = (),
+        make: MakeConnection = Connection,
     ) -> None:
         self.addresses: list[str] = [one.getsockname()[0] for one in sockets]
         self.port: int = sockets[0].getsockname()[1]
@@ -123,6 +130,7 @@ class TcpListener:
         self._max_connections = max_connections
         self._nodelay = nodelay
         self._origins = origins
+        self._make = make
         self._open: dict[Stream, Connection] = {}
         self._accepts = False
         self._stopping = False
@@ -178,7 +186,7 @@ class TcpListener:
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = Stream(self.loop, sock)
-        connection = Connection(
+        connection = self._make(
             self.loop, self._context, self._settings, stream, address, self._handlers
         )
         entrance = Entrance(connection, self._make_tls, self._origins)
@@ -191,12 +199,13 @@ class TcpListener:
         stream.receive = receive
         stream.lose = connection.lost
         stream.drained = connection.drained
-        stream.gone = lambda: self._forget(stream)
+        stream.gone = lambda: self._forget(stream, connection)
         self._open[stream] = connection
         stream.open()
 
-    def _forget(self, stream: Stream) -> None:
+    def _forget(self, stream: Stream, connection: Connection) -> None:
         self._open.pop(stream, None)
+        connection.gone(stream.peer_closed or self._stopping)
         stream.receive = stream.lose = _nothing  # what they hold together can go
         stream.drained = stream.gone = _nothing_at_all
         self._end_if_closed()

@@ -35,6 +35,10 @@ class SessionRegistry:
             self.maximum = max(self.maximum, len(self._sessions))
             return session, True
 
+    def find(self, client_id: str) -> Session | None:
+        """The session of a client id, if there is one."""
+        return self._sessions.get(client_id)
+
     def make(self, client_id: str, worker: Worker) -> Session:
         """A session that is not registered."""
         return Session(client_id, worker, self._maximum_queued, self._queue_qos0)

@@ -71,6 +71,7 @@ class Session:
         received:   packet ids of QoS 2 messages that await PUBREL, with their topics.
         carried:    those of them that an earlier connection received: they take nothing of the
                     Receive Maximum of this one (4.9).
+        next_puback: the packet id that the next PUBACK has if it comes in order; 0: not known.
         send_quota: QoS 1 and 2 PUBLISH packets that may still be sent (4.9).
         uncounted:  packet ids in flight whose PUBLISH this connection has not sent: what completes
                     them gives nothing back to its send quota.
@@ -92,6 +93,7 @@ class Session:
         "inflight",
         "last_packet_id",
         "maximum_queued",
+        "next_puback",
         "number",
         "queue",
         "queue_qos0",
@@ -123,6 +125,7 @@ class Session:
         self.received: dict[int, str] = {}
         self.carried: set[int] = set()
         self.last_packet_id = 0
+        self.next_puback = 0
         self.send_quota = 0
         self.uncounted: set[int] = set()
         self.number = 0  # in the database; 0 where the session is not kept there
@@ -196,7 +199,7 @@ class Session:
         if self.number and qos and self.worker.journal is not None:
             outgoing.place = self.worker.journal.next_place()
         self.queue.append(outgoing)
-        self._note_state(outgoing, True)
+        self._note_state(outgoing)
 
     def _note_gone(self, outgoing: Outgoing) -> None:
         """Every way out of `queue` and `inflight` ends here, if the session is kept."""
@@ -204,10 +207,10 @@ class Session:
         if outgoing.place and journal is not None:
             journal.outgoing_gone(outgoing.place)
 
-    def _note_state(self, outgoing: Outgoing, new: bool = False) -> None:
+    def _note_state(self, outgoing: Outgoing) -> None:
         journal = self.worker.journal
         if outgoing.place and journal is not None:
-            journal.outgoing(self.number, outgoing, new)
+            journal.outgoing(self.number, outgoing)
 
     def _enqueue(self, outgoing: Outgoing, noted: bool) -> None:
         if self.maximum_queued and len(self.queue) >= self.maximum_queued:
@@ -219,7 +222,7 @@ class Session:
                 return
         self.queue.append(outgoing)
         if not noted:
-            self._note_state(outgoing, True)
+            self._note_state(outgoing)
 
     def _drop_expired(self) -> None:
         now = self.worker.now
@@ -247,7 +250,7 @@ class Session:
         self.last_packet_id = packet_id
         inflight[packet_id] = outgoing
         if outgoing.place:
-            self._note_state(outgoing, not noted)
+            self._note_state(outgoing)
         self.send_quota -= 1  # [MQTT5-4.9.0-2]
 
     def pump(self) -> None:
@@ -343,6 +346,7 @@ class Session:
         self.send_quota = send_quota  # [MQTT5-4.9.0-1]
         self.uncounted = set(self.inflight)
         self.carried = set(self.received)
+        self.next_puback = 0
         self.expires_at = NEVER  # [MQTT5-4.1.0-1] [MQTT3-4.1.0-2]
         self.will_due = None
         self.cancel_timers()

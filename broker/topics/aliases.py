@@ -46,6 +46,11 @@ class SentAliases:
         self._aliases: dict[str, int] = {}
         self._newest = ""  # the topic that the last `assign` gave an alias; "" when it did not
 
+    @property
+    def used(self) -> bool:
+        """Whether there is an alias."""
+        return bool(self._aliases)
+
     def assign(self, topic: str) -> tuple[int, bool]:
         """The alias for a topic, 0 when none is left, and whether the client knows it already.
 

@@ -109,6 +109,8 @@ class TestWithoutStarting:
         assert (code, err) == (0, "")
         for name in ("-c", "-p", "-v", "-q", "--test-config", "--strict", "--ready-file"):
             assert name in out
+        for name in ("--report", "--fail-on", "--health", "-- COMMAND"):
+            assert name in out
 
     def test_a_daemon_is_refused_in_words(self, start):
         code, out, err = ended(start("-d"))
@@ -138,6 +140,14 @@ class TestWithoutStarting:
         code, out, err = ended(start("-c", path))
         assert (code, out) == (2, "")
         assert err.startswith(f"{path}:2: behaviour: ")
+        assert err.count("\n") == 1
+
+    @pytest.mark.parametrize("more", [(), ("--test-config",)], ids=["start", "test"])
+    def test_a_statement_that_is_not_there_is_one_line(self, start, config, more):
+        path = config("listener 0", "conformance_ignore mqtt-5.0:MQTT-9.9.9-9 because")
+        code, out, err = ended(start("-c", path, *more))
+        assert (code, out) == (2, "")
+        assert err.startswith(f"{path}:2: conformance_ignore: ")
         assert err.count("\n") == 1
 
     def test_a_missing_file_is_one_line(self, start, tmp_path):

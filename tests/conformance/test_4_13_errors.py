@@ -201,7 +201,7 @@ class TestMalformedPacketsAndProtocolErrors:
             (5, "allow_zero_length_clientid false", None, " [MQTT5-3.1.3-8]"),
             (5, "maximum_qos 1", Will("t", b"", 2), "QoS: 2, maximum 1 [MQTT5-3.2.2-12]"),
             (5, "retain_available false", Will("t", b"", 0, True), " [MQTT5-3.2.2-13]"),
-            (5, "", Will("$t", b""), "the server's: '$t'"),
+            (5, "", Will("$t", b""), "the server's: '$t' [U5-4.7.2-1]"),
             (5, "", Will("t", b"\xff", properties={1: 1}), "Indicator is 1 [U5-3.1.3.2.3-1]"),
         ],
     )

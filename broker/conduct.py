@@ -1,0 +1,220 @@
+"""How one client keeps to the documents on one connection, as far as the broker remembers it.
+
+`Conduct` holds the record for the ledger, and what the checks beside the handlers have to know of
+earlier packets. A connection whose listener has `conformance off` has none, and then all that is
+left of this is the log.
+
+Threads: belongs to the connection's worker.
+"""
+
+import logging
+from contextlib import suppress
+
+from broker.logging_setup import printable
+from broker.output import Output, Transport
+from broker.settings import Settings
+from broker.worker import Worker
+from formats.errors import ProtocolViolation, Rule
+from formats.mqtt.stream import read_remaining_length
+from oracle import facts
+from oracle.ledger import KEPT_BYTES, Record
+
+log = logging.getLogger("touchstone")
+
+PUBLISH_QOS_0 = b"\x30"
+LEAD_PACKETS = 8  # shown of what was read together with a packet that breaks a rule, before it
+LONGEST_HEADER = 5  # bytes of a fixed header
+REMEMBERED = 1_000  # packet ids of each kind
+
+
+class Conduct:
+    """What is known of the client beside the state of its session.
+
+    Attributes:
+        record:    its entry in the ledger.
+        enforces:  a breach ends the connection even where the documents let the server go on.
+        resumed:   the CONNACK said that the session is present.
+        asked_old: the CONNECT asked for it.
+        left:      its DISCONNECT came.
+        published: how many PUBLISH packets with QoS 1 or 2 came by the long way; what opens the
+                   short one.
+        new_published: one of them was no repetition.
+        carried:   packet ids of QoS 2 messages that were under way when it connected, in their
+                   order.
+        repeated:  those of them that came again, and the place in `carried` of the latest PUBLISH.
+        inherited: packet ids in flight to the client when it connected: acknowledgements of them
+                   may come twice.
+        overtaken: acknowledgements that later ones have overtaken: the rule that is broken if they
+                   never come, and the packet id.
+        released:  packet ids of PUBREL packets, so that a PUBLISH after it is known.
+        refused:   packet ids of PUBLISH packets that were refused.
+        used:      packet ids that PUBLISH packets had on this connection, until one is used again.
+    """
+
+    __slots__ = (
+        "asked_old",
+        "carried",
+        "enforces",
+        "inherited",
+        "left",
+        "new_published",
+        "overtaken",
+        "place",
+        "published",
+        "record",
+        "refused",
+        "released",
+        "repeated",
+        "resumed",
+        "used",
+    )
+
+    def __init__(self, record: Record, enforces: bool) -> None:
+        self.record = record
+        self.enforces = enforces
+        self.resumed = False
+        self.asked_old = False
+        self.left = False
+        self.published = 0
+        self.new_published = False
+        self.carried: tuple[int, ...] = ()
+        self.repeated: set[int] | None = None
+        self.place = -1
+        self.inherited: frozenset[int] = frozenset()
+        self.overtaken: dict[int, int] | None = None  # packet id -> kind
+        self.released: set[int] | None = None
+        self.refused: set[int] | None = None
+        self.used: set[int] | None = set()
+
+
+class Observed(Output):
+    """A connection whose client's conduct is recorded.
+
+    Attributes:
+        conduct:  None where nothing is recorded.
+        open_ids: packet ids, as two bytes, of the QoS 1 PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets
+                  that are not answered yet.
+    """
+
+    __slots__ = ("conduct", "open_ids")
+
+    def __init__(
+        self,
+        worker: Worker,
+        settings: Settings,
+        transport: Transport,
+        address: str,
+    ) -> None:
+        super().__init__(worker, settings, transport, address)
+        self.open_ids: set[bytes] = set()
+        self.conduct: Conduct | None = None
+        if settings.records:
+            self.conduct = Conduct(Record(address, worker.now), settings.enforces)
+
+    def witness(self, shown: int, data: bytes, pos: int, end: int) -> None:
+        """Facts were shown, by the packet with its body at data[pos:end] if there is one."""
+        conduct = self.conduct
+        if conduct is None:
+            return
+        record = conduct.record
+        if record.facts | shown != record.facts:
+            packet = data[first_byte(data, pos, end) : end] if end else b""
+            record.witness(shown, self.worker.now, packet)
+
+    def notice(self, rule: Rule, seen: str, data: bytes, pos: int, end: int) -> None:
+        """The client broke a rule, in the packet with its body at data[pos:end], and the documents
+        let the server go on.
+
+        Raises:
+            ProtocolViolation: it does not, because the listener enforces them.
+        """
+        violation = ProtocolViolation(rule, seen)
+        if self.settings.enforces:
+            raise violation
+        self.broke(violation, data, first_byte(data, pos, end) if end else 0, end)
+
+    def broke(
+        self,
+        violation: ProtocolViolation,
+        data: bytes = b"",
+        start: int = 0,
+        stop: int = 0,
+        mqtt: bool = True,
+    ) -> None:
+        """Log, count and record what the client did, in the packet data[start:stop] if any.
+
+        If not `mqtt` these are bytes of a layer below.
+        """
+        rule = violation.rule
+        document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
+        if statement:
+            statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
+        log.warning("%s: %s%s", self.name, printable(str(violation)), statement)
+        self.worker.statistics.violations += 1
+        conduct = self.conduct
+        if conduct is None:
+            return
+        record = conduct.record
+        record.version = self.version
+        if not record.broken_again(violation):
+            size = stop - start
+            if mqtt and stop > start:
+                size = size_of(data, start, stop)
+            record.broken(
+                violation,
+                self.worker.now,
+                data[start : min(stop, start + size)],
+                size,
+                lead_of(data, start),
+                self.out,
+                mqtt,
+            )
+
+    def sending(self, data: bytes, count: int) -> None:
+        """A flush: so many packets leave."""
+        conduct = self.conduct
+        if conduct is not None and data:
+            conduct.record.left(self.worker.now, data, count)
+            if data[:1] == PUBLISH_QOS_0:  # the first of them will do
+                self.witness(facts.RECEIVED_QOS_0, b"", 0, 0)
+
+
+def size_of(data: bytes, start: int, stop: int) -> int:
+    """How long the packet at data[start] is by its Remaining Length, even if less has come; its
+    fixed header alone where that is malformed."""
+    try:
+        length, body = read_remaining_length(data, start + 1, stop)
+    except ProtocolViolation:
+        return min(stop - start, LONGEST_HEADER)
+    return body + length - start if length >= 0 else stop - start
+
+
+def lead_of(data: bytes, start: int) -> list[tuple[bytes, int]]:
+    """The beginnings of the last few packets before data[start], and their sizes; `data` begins
+    with a packet."""
+    places = []
+    pos = 0
+    while pos < start:
+        size = size_of(data, pos, start)
+        places.append((pos, size))
+        pos += size
+    return [(data[pos : pos + min(size, KEPT_BYTES)], size) for pos, size in places[-LEAD_PACKETS:]]
+
+
+def first_byte(data: bytes, pos: int, end: int) -> int:
+    """Where a packet with its body at data[pos:end] starts."""
+    if data[pos - 1]:
+        return start_of(pos, end)
+    for size in (4, 3, 2):  # of a Remaining Length that 3.x allows to end with a needless 0
+        start = pos - size - 1
+        if start >= 0 and data[pos - size] & 0x80:
+            with suppress(ProtocolViolation):
+                if read_remaining_length(data, start + 1, end) == (end - pos, pos):
+                    return start
+    return start_of(pos, end)
+
+
+def start_of(pos: int, end: int) -> int:
+    """Where a packet with its body at data[pos:end] starts, if its Remaining Length is minimal."""
+    size = end - pos
+    return pos - (2 if size < 128 else 3 if size < 16_384 else 4 if size < 2_097_152 else 5)
