@@ -1,91 +1,31 @@
-"""The brokers that can be measured, as a table, and how one is started and stopped.
-
-Each gets the same limits: 2,000 messages in flight (above every window here), queues without
-bound, no log, no $SYS traffic; persistence where the workload is about it, with the database in a
-folder of its own. Everything else is as the broker has it by itself.
-"""
+"""How a broker is started on free ports of loopback, known to answer, and stopped."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import wire
+from benchmarks.kinds import CACHE, WITHOUT, BrokerKind
+from benchmarks.transports import OTHER, TCP, TLS, WEBSOCKET
+from benchmarks.workloads import Workload
+from broker.pki import ensure_test_pki
 
-ROOT = Path(__file__).resolve().parent.parent
-START_LIMIT_S = 15.0
-WITHOUT = "persistence false\n"
-
-MOSQUITTO_DIALECT = """\
-listener PORT 127.0.0.1
-allow_anonymous true
-max_inflight_messages 2000
-max_queued_messages 0
-persistence false
-sys_interval 0
-log_type error
-"""
-
-
-@dataclass(slots=True)
-class BrokerKind:
-    """One row: where it is found, what it is started with."""
-
-    name: str
-    version: Callable[[], str | None]  # None: not on this machine
-    command: Callable[[str], list[str]]  # from the configuration file's path
-    configuration: str  # with PORT in place of the port
-    shown_command: str
-
-
-def _output(command: list[str]) -> str:
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    return run.stdout + run.stderr
-
-
-def _touchstone_version() -> str | None:
-    if not (ROOT / "broker" / "command_line.py").exists():
-        return None
-    found = re.search(r"\d+\.\d+\.\d+", _output([sys.executable, str(START), "--version"]))
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    return f"{found[0] if found else 'this checkout'} on Python {python}"
-
-
-def _mosquitto() -> str | None:
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-
-
-def _mosquitto_version() -> str | None:
-    path = _mosquitto()
-    found = path and re.search(r"version (\S+)", _output([path, "-h"]))
-    return found[1] if found else None
-
-
-START = ROOT / "startbroker.py"
-BROKERS: tuple[BrokerKind, ...] = (
-    BrokerKind(
-        "touchstone",
-        _touchstone_version,
-        lambda path: [sys.executable, str(START), "-c", path],
-        MOSQUITTO_DIALECT,
-        "python startbroker.py -c FILE",
-    ),
-    BrokerKind(
-        "mosquitto",
-        _mosquitto_version,
-        lambda path: [_mosquitto() or "mosquitto", "-c", path],
-        MOSQUITTO_DIALECT,
-        "mosquitto -c FILE",
-    ),
-)
-REFERENCE = "mosquitto"  # what ratios are taken to
+START_LIMIT_S = 60.0
+PLACEHOLDERS = {
+    OTHER: "OTHER_PORT",
+    TLS: "TLS_PORT",
+    WEBSOCKET: "WEBSOCKET_PORT",
+    "distribution": "DIST_PORT",  # of Erlang
+    "names": "EPMD_PORT",
+    TCP: "PORT",  # the last, for it is the end of the others
+}
 
 
 class NotStartedError(Exception):
@@ -97,7 +37,7 @@ class RunningBroker:
     """A broker that has answered a CONNECT."""
 
     pid: int
-    port: int
+    ports: dict[str, int]  # by transport
     start_s: float  # from starting the process to the first CONNACK
 
 
@@ -105,6 +45,11 @@ def free_port() -> int:
     """A port of loopback that nobody uses just now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def free_ports() -> dict[str, int]:
+    """One for each transport, and what else a broker listens on."""
+    return {use: free_port() for use in PLACEHOLDERS}
 
 
 def _answers(port: int) -> bool:
@@ -118,24 +63,53 @@ def _answers(port: int) -> bool:
         return False
 
 
+def configured(kind: BrokerKind, workload: Workload) -> str:
+    """The text of the configuration file, with placeholders."""
+    text = kind.configuration
+    if workload.persistence:
+        text = text.replace(WITHOUT, "persistence true\npersistence_location FOLDER/\n")
+    return text + kind.listeners[workload.transport] + workload.options
+
+
+def _filled(text: str, folder: Path, ports: dict[str, int]) -> str:
+    for use, placeholder in PLACEHOLDERS.items():
+        text = text.replace(placeholder, str(ports[use]))
+    for name, file in (("CERTFILE", "server.pem"), ("KEYFILE", "server.key")):
+        text = text.replace(name, str(folder / file))
+    return text.replace("FOLDER", str(folder))
+
+
+def _prepare(kind: BrokerKind, folder: Path, workload: Workload) -> None:
+    folder.chmod(0o777)  # started by root, Mosquitto becomes a user of its own
+    (folder / "plugins").write_text("[rabbitmq_mqtt, rabbitmq_web_mqtt].\n")
+    if workload.transport == TLS:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        pki = ensure_test_pki(CACHE / "pki", datetime.now(UTC))
+        for name in ("server.pem", "server.key"):
+            shutil.copy(pki.path(name), folder / name)
+            (folder / name).chmod(0o644)
+
+
 @contextmanager
 def launched(
-    kind: BrokerKind, folder: Path, port: int, core: int | None, persistence: bool
+    kind: BrokerKind, folder: Path, ports: dict[str, int], core: int | None, workload: Workload
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Start the process, where possible on a core; it is stopped after, if it has not ended."""
-    configuration = folder / f"{kind.name}.conf"
-    text = kind.configuration.replace("PORT", str(port))
-    if persistence:
-        text = text.replace(WITHOUT, f"persistence true\npersistence_location {folder}/\n")
-        folder.chmod(0o777)  # started by root, Mosquitto becomes a user of its own
-    configuration.write_text(text)
+    _prepare(kind, folder, workload)
+    configuration = folder / f"{kind.name}{kind.suffix}"
+    configuration.write_text(_filled(configured(kind, workload), folder, ports))
+    variables = {name: _filled(text, folder, ports) for name, text in kind.environment.items()}
     with _log_path(kind, folder).open("ab") as log:
         before = os.sched_getaffinity(0) if core is not None else set()
         if core is not None:
             os.sched_setaffinity(0, {core})  # the child inherits it with all its threads
         try:
             process = subprocess.Popen(
-                kind.command(str(configuration)), stdout=log, stderr=log, cwd=folder
+                kind.command(str(configuration)),
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, **variables},
             )
         finally:
             if core is not None:
@@ -145,10 +119,13 @@ def launched(
         finally:
             process.terminate()
             try:
-                process.wait(5)
+                process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if kind.after:
+                command = [_filled(word, folder, ports) for word in kind.after]
+                subprocess.run(command, stdout=subprocess.DEVNULL, check=False, timeout=30)
 
 
 def _log_path(kind: BrokerKind, folder: Path) -> Path:
@@ -174,11 +151,11 @@ def wait_until_answers(
 
 @contextmanager
 def running(
-    kind: BrokerKind, folder: Path, core: int | None, persistence: bool = False
+    kind: BrokerKind, folder: Path, core: int | None, workload: Workload
 ) -> Iterator[RunningBroker]:
-    """A broker on a free port of loopback that has answered; it is stopped after."""
-    port = free_port()
+    """A broker on free ports of loopback that has answered; it is stopped after."""
+    ports = free_ports()
     started = time.perf_counter()
-    with launched(kind, folder, port, core, persistence) as process:
-        wait_until_answers(kind, folder, process, port)
-        yield RunningBroker(process.pid, port, time.perf_counter() - started)
+    with launched(kind, folder, ports, core, workload) as process:
+        wait_until_answers(kind, folder, process, ports[TCP])
+        yield RunningBroker(process.pid, ports, time.perf_counter() - started)

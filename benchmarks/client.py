@@ -1,16 +1,14 @@
 """What every kind of load needs: the job, the meter, and connections that have been accepted."""
 
-import socket
-import struct
-import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import process, wire
+from benchmarks.transports import TCP, Connection, open_connection
 from benchmarks.workloads import Workload
 
-STALL_S = 10.0  # a broker that says nothing for so long has lost something
 clock = time.perf_counter
 Result = dict[str, Any]
 
@@ -25,10 +23,11 @@ class Job:
 
     workload: Workload
     pid: int
-    port: int
+    ports: dict[str, int]  # by transport
     version: int  # protocol level: 4 or 5
     warm_up_s: float
     measure_s: float
+    quick: bool = False  # fewer messages, where a workload counts them
 
 
 class Meter:
@@ -63,8 +62,8 @@ class Meter:
         }
 
 
-def receive_exactly(connection: socket.socket, count: int) -> bytes:
-    """Read `count` bytes from a blocking socket."""
+def receive_exactly(connection: Connection, count: int) -> bytes:
+    """Read `count` bytes from a blocking connection."""
     data = b""
     while len(data) < count:
         part = connection.recv(count - len(data))
@@ -74,41 +73,50 @@ def receive_exactly(connection: socket.socket, count: int) -> bytes:
     return data
 
 
-def receive_packet(connection: socket.socket, first_byte: int) -> bytes:
-    """Read one short packet of a kind and return its body."""
+def receive_packet(connection: Connection, first_byte: int) -> bytes:
+    """Read one packet of a kind and return its body."""
     head = receive_exactly(connection, 2)
-    if head[0] != first_byte or head[1] > 0x7F:
+    while head[-1] & 0x80:
+        head += receive_exactly(connection, 1)
+    if head[0] != first_byte:
         raise WrongDeliveryError(f"{first_byte:#04x} was due, {head.hex(' ')} came")
-    return receive_exactly(connection, head[1])
+    length = sum((digit & 0x7F) << 7 * place for place, digit in enumerate(head[1:]))
+    return receive_exactly(connection, length)
 
 
-def open_socket(job: Job) -> socket.socket:
-    """A TCP connection without Nagle's delay."""
-    connection = socket.socket()
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if sys.platform == "win32":
-        connection.settimeout(STALL_S)
-    else:  # the kernel's own time limit; `settimeout` would add a poll to every call
-        limit = struct.pack("ll", int(STALL_S), 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    connection.connect(("127.0.0.1", job.port))
-    return connection
-
-
-def connected(job: Job, client_id: str, kept: bool = False) -> socket.socket:
+def connected(job: Job, client_id: str, kept: bool = False, transport: str = TCP) -> Connection:
     """A connection whose CONNECT was accepted; with `kept` its session outlives it."""
-    connection = open_socket(job)
+    connection = open_connection(job.ports[transport], transport)
     connection.sendall(wire.connect_packet(client_id, job.version, kept))
     if receive_packet(connection, wire.CONNACK)[1] != 0:
         raise WrongDeliveryError("CONNECT was refused")
     return connection
 
 
-def subscribed(job: Job, client_id: str, topic_filter: str) -> socket.socket:
+def subscribed(job: Job, client_id: str, topic_filter: str, properties: bytes = b"") -> Connection:
     """A connection with one granted subscription at the workload's QoS."""
-    connection = connected(job, client_id, job.workload.kept)
-    qos = job.workload.qos
-    connection.sendall(wire.subscribe_packet(1, topic_filter, qos, job.version))
-    if receive_packet(connection, wire.SUBACK)[-1] != qos:
-        raise WrongDeliveryError("the subscription was not granted")
+    connection = connected(job, client_id, job.workload.kept, job.workload.transport)
+    subscribe(job, connection, [topic_filter], job.workload.qos, properties)
     return connection
+
+
+def subscribe(
+    job: Job,
+    connection: Connection,
+    topic_filters: Iterable[str],
+    qos: int,
+    properties: bytes = b"",
+) -> None:
+    """Subscribe, and see that all of it is granted."""
+    filters = list(topic_filters)
+    connection.sendall(wire.subscribe_packet(1, filters, qos, job.version, properties))
+    if receive_packet(connection, wire.SUBACK)[-len(filters) :] != bytes((qos,)) * len(filters):
+        raise WrongDeliveryError("a subscription was not granted")
+
+
+def stop_quietly(connection: Connection) -> None:
+    """Disconnect; nothing may come after that."""
+    connection.sendall(wire.DISCONNECT_PACKET)
+    if connection.recv(1):
+        raise WrongDeliveryError("something came after DISCONNECT")
+    connection.close()

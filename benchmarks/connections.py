@@ -12,9 +12,9 @@ from benchmarks.client import (
     WrongDeliveryError,
     clock,
     connected,
-    open_socket,
     receive_packet,
 )
+from benchmarks.transports import TCP, Connection, TcpConnection, open_tcp
 
 MOST_CONNECTS = 20_000
 
@@ -23,13 +23,13 @@ def connect(job: Job) -> Result:
     """Connect, CONNECT, CONNACK, DISCONNECT, and the broker's close, several clients at a time."""
     work = job.workload
     opened = finished = 0
-    greeting: deque[socket.socket] = deque()  # CONNECT sent
-    leaving: deque[socket.socket] = deque()  # DISCONNECT sent
+    greeting: deque[TcpConnection] = deque()  # CONNECT sent
+    leaving: deque[TcpConnection] = deque()  # DISCONNECT sent
     abrupt = b"\x01\0\0\0\0\0\0\0"  # SO_LINGER 0: no port stays in TIME_WAIT
 
     def begin() -> None:
         nonlocal opened
-        connection = open_socket(job)
+        connection = open_tcp(job.ports[TCP])
         connection.sendall(wire.connect_packet(f"client{opened}", job.version))
         greeting.append(connection)
         opened += 1
@@ -77,9 +77,19 @@ def idle(job: Job) -> Result:
     warm = [connected(job, f"warm{index}") for index in range(10)]
     before_kib = process.resident_kib(job.pid)
     meter = Meter(job)
-    connections: list[socket.socket] = []
-    while len(connections) < job.workload.connections:
-        batch = [open_socket(job) for _ in range(job.workload.window)]
+    connections = idle_connections(job, job.workload.connections, job.workload.window)
+    result = meter.result(len(connections))
+    grown_kib = process.resident_kib(job.pid) - before_kib
+    result["kib_per_connection"] = grown_kib / len(connections)
+    all_answer([*warm, *connections])
+    return result
+
+
+def idle_connections(job: Job, count: int, at_once: int = 50) -> list[Connection]:
+    """Clients that say nothing after CONNECT."""
+    connections: list[Connection] = []
+    while len(connections) < count:
+        batch = [open_tcp(job.ports[TCP]) for _ in range(at_once)]
         for connection in batch:
             client_id = f"idle{connection.fileno()}"
             connection.sendall(wire.connect_packet(client_id, job.version))
@@ -87,11 +97,12 @@ def idle(job: Job) -> Result:
             if receive_packet(connection, wire.CONNACK)[1] != 0:
                 raise WrongDeliveryError("CONNECT was refused")
         connections += batch
-    result = meter.result(len(connections))
-    grown_kib = process.resident_kib(job.pid) - before_kib
-    result["kib_per_connection"] = grown_kib / len(connections)
-    for connection in (*warm, *connections):
+    return connections
+
+
+def all_answer(connections: list[Connection]) -> None:
+    """A PINGREQ and its PINGRESP on each."""
+    for connection in connections:
         connection.sendall(wire.PINGREQ_PACKET)
-    for connection in (*warm, *connections):
+    for connection in connections:
         receive_packet(connection, wire.PINGRESP)
-    return result

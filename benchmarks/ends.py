@@ -6,18 +6,19 @@ counter is, and a sample of topics and payloads. Acknowledgements are written by
 """
 
 import re
-import socket
+from collections import Counter
 from collections.abc import Callable
 
 from benchmarks import wire
 from benchmarks.client import WrongDeliveryError
-from benchmarks.wire import ACK_SIZE, READ_SIZE, PublishTable
+from benchmarks.transports import Connection
+from benchmarks.wire import ACK_SIZE, READ_SIZE, DeliveryTable, PublishTable
 
 
 class Publisher:
     """Sends its table round and round, as far as the window lets it, and counts what completed."""
 
-    def __init__(self, connection: socket.socket, table: PublishTable, qos: int) -> None:
+    def __init__(self, connection: Connection, table: PublishTable, qos: int) -> None:
         self.connection = connection
         self.table = table
         self.qos = qos
@@ -34,10 +35,10 @@ class Publisher:
             start = self.sent % self.table.length
             stop = start + min(end - self.sent, READ_SIZE)
             try:
-                self.sent += self.connection.send(self.view[start:stop])
+                self.sent += self.connection.send_encoded(self.view[start:stop])
             except BlockingIOError:
                 return True
-        return False
+        return self.connection.unsent()
 
     def read(self) -> None:
         """Count PUBACK and PUBCOMP; answer PUBREC."""
@@ -77,13 +78,13 @@ class Receiver:
     `delivered` counts messages, `released` those whose handshake is over, too.
     """
 
-    def __init__(self, connection: socket.socket, table: PublishTable, qos: int) -> None:
+    def __init__(self, connection: Connection, table: DeliveryTable, qos: int) -> None:
         self.connection = connection
         self.table = table
         self.qos = qos
         self.delivered = 0
         self.released = 0
-        self.buffer = bytearray(READ_SIZE)
+        self.buffer = bytearray(table.buffer_size if qos else 0)
         self.view = memoryview(self.buffer)
         self.have = 0  # bytes of an incomplete packet at the front of the buffer
         self.position = 0  # bytes received, at QoS 0
@@ -93,9 +94,9 @@ class Receiver:
         self.run = re.compile(b"(?s:" + unit + b")++")
 
     def read_qos0(self) -> None:
-        """The bytes must be the published ones."""
-        arrived = self.connection.recv(READ_SIZE)
+        """The bytes must be those of the table."""
         table = self.table
+        arrived = self.connection.recv(table.read_size)
         start = self.position % table.length
         if not arrived or arrived != table.stream[start : start + len(arrived)]:
             raise WrongDeliveryError(f"wrong after {self.delivered} messages: {arrived[:64]!r}")
@@ -112,6 +113,15 @@ class Receiver:
         self.have = end - used
         if used and used < end:
             self.buffer[: self.have] = self.buffer[used:end]
+
+    def _acknowledge(self, end: int) -> None:
+        """Send a PUBACK for each PUBLISH in the buffer, none of which has been looked at."""
+        table = self.table
+        packet_ids = self.buffer[table.packet_id_at : end : table.size]
+        acknowledgements = bytearray(b"\x40\x02\x00\x00" * len(packet_ids))
+        acknowledgements[2::ACK_SIZE] = packet_ids
+        acknowledgements[3::ACK_SIZE] = self.buffer[table.packet_id_at + 1 : end : table.size]
+        send_all(self.connection, acknowledgements)
 
     def read_qos1(self) -> None:
         """Nothing but whole PUBLISH packets: count, check and acknowledge them."""
@@ -132,6 +142,7 @@ class Receiver:
             or buffer[counter:end:size] != table.counter_high[at : at + count]
             or buffer[counter + 1 : end : size] != table.counter_low[at : at + count]
             or not buffer.startswith(table.head, start)
+            or not buffer.startswith(table.between, start + table.packet_id_at + 2)
             or not buffer.startswith(table.padding, start + table.payload_at + wire.PAYLOAD_HEAD)
         ):
             raise WrongDeliveryError(
@@ -181,9 +192,11 @@ class MixedReceiver(Receiver):
     """A subscriber of several publishers, whose messages interleave; it checks each one's order."""
 
     def __init__(
-        self, connection: socket.socket, table: PublishTable, qos: int, publishers: int
+        self, connection: Connection, table: DeliveryTable, qos: int, publishers: int
     ) -> None:
         super().__init__(connection, table, qos)
+        self.buffer = bytearray(table.buffer_size)
+        self.view = memoryview(self.buffer)
         self.read = self.read_mixed
         self.expected = {0x80 | index: 0x80 for index in range(publishers)}
         self.per_publisher = {0x80 | index: 0 for index in range(publishers)}
@@ -208,22 +221,74 @@ class MixedReceiver(Receiver):
             expected[publisher] = NEXT_LOW[low]
             per_publisher[publisher] += 1
         if self.qos and count:
-            acknowledgements = bytearray(b"\x40\x02\x00\x00" * count)
-            acknowledgements[2::ACK_SIZE] = buffer[table.packet_id_at : used : size]
-            acknowledgements[3::ACK_SIZE] = buffer[table.packet_id_at + 1 : used : size]
-            send_all(self.connection, acknowledgements)
+            self._acknowledge(used)
         self.delivered += count
         self.released = self.delivered
         self._keep(used, end)
 
 
-def send_all(connection: socket.socket, data: bytes | bytearray) -> None:
+class ShareReceiver(Receiver):
+    """A member of a shared subscription, which gets some of the messages, in their order."""
+
+    def __init__(self, connection: Connection, table: DeliveryTable, qos: int) -> None:
+        super().__init__(connection, table, qos)
+        self.buffer = bytearray(table.buffer_size)
+        self.view = memoryview(self.buffer)
+        self.read = self.read_share
+        self.last = -1  # index in the table
+        self.lows: Counter[int] = Counter()  # how often each low byte of a counter has come
+        self.highs: Counter[int] = Counter()
+
+    def read_share(self) -> None:
+        """Count the messages; each counter must be a little after the one before."""
+        end = self._fill()
+        table, buffer, size = self.table, self.buffer, self.table.size
+        used = end // size * size
+        count = used // size
+        if count:
+            highs = buffer[table.payload_at + 1 : used : size]
+            lows = buffer[table.payload_at + 2 : used : size]
+            last, most = self.last, table.count // 2
+            ordered = True
+            for high, low in zip(highs, lows, strict=True):
+                index = (high & 0x7F) << 7 | low & 0x7F
+                ordered &= 0 < (index - last) % table.count <= most
+                last = index
+            if (
+                not ordered
+                or buffer[0:used:size] != table.first_bytes[:count]
+                or not buffer.startswith(table.head)
+            ):
+                raise WrongDeliveryError(f"wrong after {self.delivered} messages: {buffer[:64]!r}")
+            if self.qos:
+                self._acknowledge(used)
+            self.last = last
+            self.lows.update(lows)
+            self.highs.update(highs)
+            self.delivered += count
+            self.released = self.delivered
+        self._keep(used, end)
+
+
+def check_shares(receivers: list[ShareReceiver], table: DeliveryTable, total: int) -> None:
+    """Every message has gone to one member."""
+    for name, bytes_once in (("lows", table.counter_low), ("highs", table.counter_high)):
+        seen: Counter[int] = sum((getattr(receiver, name) for receiver in receivers), Counter())
+        rounds, rest = divmod(total, table.count)
+        due = Counter(bytes_once[:rest])
+        for value, times in Counter(bytes_once[: table.count]).items():
+            due[value] += times * rounds
+        if seen != due:
+            raise WrongDeliveryError(f"of {total} messages, some went to no member or to several")
+
+
+def send_all(connection: Connection, data: bytes | bytearray) -> None:
     """Send acknowledgements on a non-blocking socket; they are few, so waiting here is rare."""
     try:
         sent = connection.send(data)
     except BlockingIOError:
         sent = 0
-    if sent < len(data):
+    if sent < len(data) or connection.unsent():
         connection.settimeout(5.0)
         connection.sendall(data[sent:])
         connection.setblocking(False)

@@ -14,12 +14,17 @@ from benchmarks import process
 from benchmarks.client import Job, Result, WrongDeliveryError
 from benchmarks.connections import connect, idle
 from benchmarks.round_trip import round_trip
+from benchmarks.stores import offline_drain, retained_deliver, retained_store
 from benchmarks.throughput import offline, throughput
+from benchmarks.transports import STALL_S
 from benchmarks.workloads import Workload
 
 KINDS: dict[str, Callable[[Job], Result]] = {
     "throughput": throughput,
     "offline": offline,
+    "retained_store": retained_store,
+    "retained_deliver": retained_deliver,
+    "offline_drain": offline_drain,
     "round_trip": round_trip,
     "connect": connect,
     "idle": idle,
@@ -36,6 +41,9 @@ def main() -> int:
     gc.disable()
     try:
         result = KINDS[job.workload.kind](job)
+    except BlockingIOError:  # the time limit of a blocking socket
+        print(f"nothing came for {STALL_S:g} s", file=sys.stderr)
+        return 1
     except (WrongDeliveryError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

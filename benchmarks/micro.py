@@ -15,6 +15,7 @@ from broker.clock import Clock
 from broker.connection import Connection
 from broker.context import Context
 from broker.handlers.table import build
+from broker.limits import QueueLimits
 from broker.message import Message
 from broker.session.session import Session, Subscription
 from broker.settings import Settings
@@ -32,8 +33,7 @@ Step = tuple[Callable[[], object], int]
 
 
 def _publishes(qos: int, version: int = 4) -> bytes:
-    table = wire.PublishTable(TOPIC, len(PAYLOAD), qos, version)
-    return table.stream[: table.size * BATCH]
+    return b"".join(wire.publish_packets([TOPIC], len(PAYLOAD), qos, version)[:BATCH])
 
 
 def decode(qos: int, version: int) -> Step:
@@ -65,7 +65,7 @@ def _tree(count: int) -> SubscriptionTree:
     tree = SubscriptionTree()
     worker = Worker("micro", Clock())
     for index in range(count):
-        session = Session(f"to{index}", worker, 0, False)
+        session = Session(f"to{index}", worker, QueueLimits())
         tree.subscribe(Subscription(session, f"bench/{index}/+", 1))
     return tree
 
@@ -133,10 +133,10 @@ def way(qos: int, subscribers: int) -> Step:
     publisher = Client(context, worker, settings, "from")
     receivers = [Client(context, worker, settings, f"to{i}") for i in range(subscribers)]
     for receiver in receivers:
-        receiver.connection.received(wire.subscribe_packet(1, TOPIC, qos, 4))
+        receiver.connection.received(wire.subscribe_packet(1, [TOPIC], qos, 4))
     _round(worker)
     data = _publishes(qos)
-    table = wire.PublishTable(TOPIC, len(PAYLOAD), qos, 4)
+    table = wire.PublishTable(wire.publish_packets([TOPIC], len(PAYLOAD), qos, 4))
     packet_id = 0
 
     def step() -> None:

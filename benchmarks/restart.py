@@ -7,15 +7,13 @@ soon as the port is bound, before anything is loaded; all times are from the sta
 
 import contextlib
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 from benchmarks import process, wire
-from benchmarks.brokers import BrokerKind, free_port, launched, wait_until_answers
+from benchmarks.brokers import free_ports, launched, wait_until_answers
 from benchmarks.client import (
-    STALL_S,
     Job,
     Result,
     WrongDeliveryError,
@@ -23,8 +21,12 @@ from benchmarks.client import (
     connected,
     receive_exactly,
     receive_packet,
+    stop_quietly,
+    subscribe,
     subscribed,
 )
+from benchmarks.kinds import BrokerKind
+from benchmarks.transports import STALL_S, TCP, Connection, open_tcp
 from benchmarks.wire import ACK_SIZE, READ_SIZE
 from benchmarks.workloads import Workload
 
@@ -48,8 +50,9 @@ def restart(
         WrongDeliveryError: it does not start again, or something that was acknowledged is missing.
     """
     count = QUICK_COUNT if quick else COUNT
-    port = free_port()
-    with launched(kind, folder, port, core, persistence=True) as broker:
+    ports = free_ports()
+    port = ports[TCP]
+    with launched(kind, folder, ports, core, workload) as broker:
         wait_until_answers(kind, folder, broker, port)
         _fill(_job(workload, broker, port), count)
         if workload.killed:
@@ -58,7 +61,7 @@ def restart(
             broker.send_signal(signal.SIGTERM)
         broker.wait(STALL_S * 6)
     own_s, machine_s, started = time.process_time(), process.machine_s(), clock()
-    with launched(kind, folder, port, core, persistence=True) as broker:
+    with launched(kind, folder, ports, core, workload) as broker:
         connection = _connect_when_bound(kind, broker, port, started)
         bound_s = clock() - started
         job = _job(workload, broker, port)
@@ -71,7 +74,7 @@ def restart(
 
 
 def _job(workload: Workload, broker: "subprocess.Popen[bytes]", port: int) -> Job:
-    return Job(workload, broker.pid, port, VERSION, 0.0, 0.0)
+    return Job(workload, broker.pid, {TCP: port}, VERSION, 0.0, 0.0)
 
 
 def _numbered(topic: str, numbered_topic: bool, first_byte: int, number: int, size: int) -> bytes:
@@ -83,11 +86,7 @@ def _numbered(topic: str, numbered_topic: bool, first_byte: int, number: int, si
 
 def _fill(job: Job, count: int) -> None:
     """A session whose client is away gets `count` messages, and as many are retained."""
-    away = subscribed(job, "away", QUEUE_TOPIC)
-    away.sendall(wire.DISCONNECT_PACKET)
-    if away.recv(1):
-        raise WrongDeliveryError("something came after DISCONNECT")
-    away.close()
+    stop_quietly(subscribed(job, "away", QUEUE_TOPIC))
     size = job.workload.payload
     publisher = connected(job, "publisher")
     for topic, retained in ((QUEUE_TOPIC, False), (RETAINED_TOPIC, True)):
@@ -98,7 +97,7 @@ def _fill(job: Job, count: int) -> None:
     publisher.close()
 
 
-def _publish(publisher: socket.socket, packets: list[bytes], window: int) -> None:
+def _publish(publisher: Connection, packets: list[bytes], window: int) -> None:
     sent = 0
     arrived = b""
     acknowledged = 0
@@ -117,17 +116,19 @@ def _publish(publisher: socket.socket, packets: list[bytes], window: int) -> Non
 
 def _connect_when_bound(
     kind: BrokerKind, broker: "subprocess.Popen[bytes]", port: int, started: float
-) -> socket.socket:
+) -> Connection:
     """The first connection that the port takes."""
     while True:
         with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port), STALL_S * 6)
+            connection = open_tcp(port)
+            connection.settimeout(STALL_S * 6)
+            return connection
         if clock() - started > BOUND_LIMIT_S or broker.poll() is not None:
             raise WrongDeliveryError(f"{kind.name} did not start again")
         time.sleep(0.001)
 
 
-def _take(job: Job, connection: socket.socket, count: int, started: float) -> Result:
+def _take(job: Job, connection: Connection, count: int, started: float) -> Result:
     connection.sendall(wire.connect_packet("away", VERSION, kept=True))
     present, reason = receive_packet(connection, wire.CONNACK)
     connack_s = clock() - started
@@ -138,9 +139,7 @@ def _take(job: Job, connection: socket.socket, count: int, started: float) -> Re
     first_s = _take_queued(connection, count, size, started)
     last_s = clock() - started
     reader = connected(job, "reader")
-    reader.sendall(wire.subscribe_packet(1, RETAINED_TOPIC + "#", 0, VERSION))
-    if receive_packet(reader, wire.SUBACK)[-1] != 0:
-        raise WrongDeliveryError("the subscription was not granted")
+    subscribe(job, reader, [RETAINED_TOPIC + "#"], 0)
     _take_retained(reader, count, size)
     retained_s = clock() - started
     connection.close()
@@ -162,7 +161,7 @@ def _take(job: Job, connection: socket.socket, count: int, started: float) -> Re
     }
 
 
-def _take_queued(connection: socket.socket, count: int, payload: int, started: float) -> float:
+def _take_queued(connection: Connection, count: int, payload: int, started: float) -> float:
     """Every queued message, in its order, acknowledged; returns when the first one came."""
     model = _numbered(QUEUE_TOPIC, False, QUEUED_BYTE, 0, payload)
     size = len(model)
@@ -194,7 +193,7 @@ def _take_queued(connection: socket.socket, count: int, payload: int, started: f
     return first_s
 
 
-def _take_retained(reader: socket.socket, count: int, payload: int) -> None:
+def _take_retained(reader: Connection, count: int, payload: int) -> None:
     """Every retained message, once, in whatever order."""
     with_id = _numbered(RETAINED_TOPIC, True, RETAINED_BYTE, 0, payload)
     size = len(with_id) - 2  # at QoS 0 there is no packet id

@@ -6,15 +6,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from benchmarks.brokers import ROOT, BrokerKind, NotStartedError, running
+from benchmarks import process
+from benchmarks.brokers import NotStartedError, running
 from benchmarks.client import WrongDeliveryError
+from benchmarks.kinds import ROOT, BrokerKind, missing
 from benchmarks.restart import restart
-from benchmarks.workloads import RESTART, Workload
+from benchmarks.results import Cell
+from benchmarks.workloads import RESTART, START, Workload
 
 RUN_LIMIT_S = 120.0
 Say = Callable[[str], None]
@@ -26,33 +28,12 @@ class Plan:
 
     workloads: list[Workload]
     brokers: list[BrokerKind]
+    versions: dict[str, str]  # of the brokers
+    started: str  # date and time, ISO 8601
     rounds: int = 3
-    version: int = 4  # protocol level
     warm_up_s: float = 0.5
     measure_s: float = 2.0
     quick: bool = False  # fewer messages, where a workload counts them
-
-
-@dataclass(slots=True)
-class Cell:
-    """One workload on one broker: the result of each round, or why there is none."""
-
-    workload: Workload
-    broker: str
-    rounds: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-
-    def value(self, key: str) -> float | None:
-        """The median over the rounds."""
-        values = [result[key] for result in self.rounds if key in result]
-        return median(values) if values else None
-
-    def limited(self) -> bool:
-        """The generator was busy all the time and the broker was not: the rate is a lower bound."""
-        load, broker = self.value("load_busy"), self.value("broker_busy")
-        if load is None or broker is None or self.workload.kind in ("idle", RESTART):
-            return False
-        return load > 0.9 > broker
 
 
 def cores() -> tuple[int | None, int | None]:
@@ -83,14 +64,17 @@ def run_once(plan: Plan, workload: Workload, kind: BrokerKind) -> dict[str, Any]
                 return restart(workload, kind, Path(folder), broker_core, plan.quick)
             except (WrongDeliveryError, OSError) as error:
                 raise RuntimeError(f"{type(error).__name__}: {error}") from error
-        with running(kind, Path(folder), broker_core, workload.persistence) as broker:
+        with running(kind, Path(folder), broker_core, workload) as broker:
+            if workload.kind == START:
+                return {"start_s": broker.start_s, "peak_kib": process.peak_kib(broker.pid)}
             job = {
                 "workload": asdict(workload),
                 "pid": broker.pid,
-                "port": broker.port,
-                "version": plan.version,
+                "ports": broker.ports,
+                "version": workload.version,
                 "warm_up_s": plan.warm_up_s,
                 "measure_s": plan.measure_s,
+                "quick": plan.quick,
                 "core": load_core,
             }
             load = subprocess.run(
@@ -102,45 +86,55 @@ def run_once(plan: Plan, workload: Workload, kind: BrokerKind) -> dict[str, Any]
                 cwd=ROOT,
                 timeout=RUN_LIMIT_S,
             )
-            start_s = broker.start_s
         if load.returncode:
             log = (Path(folder) / f"{kind.name}.log").read_text(errors="replace")[-1500:]
             reason = load.stderr.strip()[-1500:]
             raise RuntimeError(f"{reason}\n{log}".strip())
     result: dict[str, Any] = json.loads(load.stdout)
-    result["start_s"] = start_s
     return result
 
 
 def run_all(plan: Plan, say: Say) -> list[Cell]:
     """All rounds, brokers side by side, so that a slow moment of the machine meets each of them."""
     raise_file_limit()
-    missing: set[str] = set()  # brokers that do not start are not tried again
+    down: set[str] = set()  # brokers that do not start are not tried again
+    slow: set[tuple[str, str]] = set()  # and these not again, either
     kinds = {kind.name: kind for kind in plan.brokers}
     cells = [
-        Cell(work, name) for work in plan.workloads for name in kinds if work.only in ("", name)
+        Cell(work, kind.name, plan.versions[kind.name], plan.started)
+        for work in plan.workloads
+        for kind in plan.brokers
+        if work.only in ("", kind.name) and not missing(work.needs(), kind)
     ]
     for turn in range(plan.rounds):
         for cell in cells:
-            kind = kinds[cell.broker]
-            if kind.name in missing:
+            if cell.broker in down or cell.name in slow:
                 continue
+            outcome = ""
             try:
-                result = run_once(plan, cell.workload, kind)
+                result = run_once(plan, cell.workload, kinds[cell.broker])
             except NotStartedError as error:
                 cell.failures.append(str(error))
-                missing.add(kind.name)
-                say(str(error))
-                continue
-            except (RuntimeError, subprocess.TimeoutExpired) as error:
+                down.add(cell.broker)
+                outcome = str(error)
+            except RuntimeError as error:
                 cell.failures.append(str(error))
-                reason = str(error)[:300]
-                say(f"{turn + 1} {cell.workload.name:22} {cell.broker:12} FAILED: {reason}")
-                continue
-            cell.rounds.append(result)
-            say(
-                f"{turn + 1} {cell.workload.name:22} {cell.broker:12}"
-                f" {result['per_second']:12,.0f}/s {result['cpu_us']:9.3f} us CPU each"
-                f"   broker {result['broker_busy']:4.0%} load {result['load_busy']:4.0%}"
-            )
+                outcome = f"FAILED: {str(error)[:300]}"
+            except subprocess.TimeoutExpired:
+                outcome = f"not done after {RUN_LIMIT_S:g} s"
+                cell.failures.append(outcome)
+                slow.add(cell.name)
+            else:
+                cell.rounds.append(result)
+                outcome = _told(result)
+            say(f"{turn + 1} {cell.workload.name:22} {cell.broker:12} {outcome}")
     return cells
+
+
+def _told(result: dict[str, Any]) -> str:
+    if "per_second" not in result:
+        return f"{result['start_s'] * 1000:12,.0f} ms"
+    return (
+        f"{result['per_second']:12,.0f}/s {result['cpu_us']:9.3f} us CPU each"
+        f"   broker {result['broker_busy']:4.0%} load {result['load_busy']:4.0%}"
+    )

@@ -4,37 +4,59 @@ Publishers and subscribers share one thread on one core, which is cheaper than w
 across processes.
 """
 
-import selectors
-import socket
+from collections.abc import Callable
 
 from benchmarks import wire
+from benchmarks.bystanders import Churn, many_subscriptions
 from benchmarks.client import (
-    STALL_S,
     Job,
-    Meter,
     Result,
     WrongDeliveryError,
-    clock,
     connected,
     receive_packet,
+    stop_quietly,
     subscribed,
 )
-from benchmarks.ends import MixedReceiver, Publisher, Receiver
-from benchmarks.wire import PublishTable
-from benchmarks.workloads import Workload
+from benchmarks.ends import MixedReceiver, Publisher, Receiver, ShareReceiver
+from benchmarks.run import Run
+from benchmarks.transports import OTHER, TCP, WEBSOCKET, Connection, framed
+from benchmarks.wire import READ_SIZE, SMALL_READ_SIZE, DeliveryTable, PublishTable
+from benchmarks.workloads import OWN, SHARED, WILDCARD, Workload
 
-MOST_MESSAGES = 50_000_000
+TOPIC = "bench/topic"
+LEVELS = tuple("123456")  # below bench/, each of which a wildcard filter may leave open
 
 
 def throughput(job: Job) -> Result:
     """Publish as the window allows for the time given; every message must arrive."""
     work = job.workload
-    tables = _tables(job)
-    subscribers = [subscribed(job, f"to{i}", "bench/topic") for i in range(work.subscribers)]
-    receivers = [_receiver(work, subscriber, tables[0]) for subscriber in subscribers]
-    run = _Run(work, _publishers(job, tables), receivers)
-    result = _measured(job, run)
+    topics = topics_of(work)
+    bystanders = many_subscriptions(job, work.subscriptions)
+    identifier = wire.SUBSCRIPTION_IDENTIFIER if work.properties else b""
+    subscribers = [
+        subscribed(job, f"to{index}", topic_filter, identifier)
+        for index, topic_filter in enumerate(filters_of(work))
+    ]
+    publishers = publishers_of(job, topics)
+    packets = publishers[0].packets
+    if work.properties:
+        packets = learned(job, publishers[0].end.connection, subscribers[0], packets)
+    receivers = _receivers(work, subscribers, packets)
+    churn = Churn(job) if work.churn else None
+    beside: Callable[[int], None] = churn.follow if churn else lambda delivered: None
+    run = Run(
+        work.window,
+        [publisher.end for publisher in publishers],
+        receivers,
+        spread=work.pattern in (OWN, SHARED),
+        beside=beside,
+    )
+    result = run.measured(job)
     run.drain()
+    if churn:
+        churn.finish()
+    for connection in bystanders:
+        connection.close()
     return result
 
 
@@ -42,139 +64,121 @@ def offline(job: Job) -> Result:
     """Publish to a session whose client is away, and count what is acknowledged; then the client
     comes back, and every message must be there."""
     work = job.workload
-    tables = _tables(job)
-    away = subscribed(job, "to", "bench/topic")
-    away.sendall(wire.DISCONNECT_PACKET)
-    if away.recv(1):
-        raise WrongDeliveryError("something came after DISCONNECT")
-    away.close()
-    run = _Run(work, _publishers(job, tables), [])
-    result = _measured(job, run)
+    stop_quietly(subscribed(job, "to", TOPIC))
+    publishers = publishers_of(job, [TOPIC])
+    run = Run(work.window, [publisher.end for publisher in publishers], [])
+    result = run.measured(job)
     run.drain()
-    receiver = _receiver(work, connected(job, "to", work.kept), tables[0])
-    total = sum(publisher.allowed for publisher in run.publishers)
-    while receiver.delivered < total:
-        receiver.read()
-    receiver.connection.sendall(wire.PINGREQ_PACKET)
-    receive_packet(receiver.connection, wire.PINGRESP)
+    receiver = _receivers(work, [connected(job, "to", work.kept)], publishers[0].packets)[0]
+    take_all(receiver, sum(publisher.end.allowed for publisher in publishers))
     receiver.connection.close()
     return result
 
 
-def _tables(job: Job) -> list[PublishTable]:
+def take_all(receiver: Receiver, total: int) -> None:
+    """Read messages until all have come, and nothing after."""
+    while receiver.delivered < total:
+        receiver.read()
+    receiver.connection.sendall(wire.PINGREQ_PACKET)
+    receive_packet(receiver.connection, wire.PINGRESP)
+
+
+def topics_of(work: Workload) -> list[str]:
+    """The topics that are published to, in turn."""
+    if work.pattern == OWN:
+        return [f"bench/own/{index:04}" for index in range(work.subscribers)]
+    if work.pattern == WILDCARD:
+        return ["/".join(("bench", *LEVELS))]
+    return [TOPIC]
+
+
+def filters_of(work: Workload) -> list[str]:
+    """What each subscriber subscribes to."""
+    if work.pattern == OWN:
+        return topics_of(work)
+    if work.pattern == WILDCARD:
+        return [wildcard_filter(index) for index in range(work.subscribers)]
+    topic_filter = f"$share/bench/{TOPIC}" if work.pattern == SHARED else TOPIC
+    return [topic_filter] * work.subscribers
+
+
+def wildcard_filter(index: int) -> str:
+    """One of 128 filters that match the topic: `+` for some levels, and `#` below in half."""
+    open_levels = ("+" if index >> place & 1 else level for place, level in enumerate(LEVELS))
+    return "/".join(("bench", *open_levels, *(("#",) if index >> len(LEVELS) & 1 else ())))
+
+
+class PublisherAndPackets:
+    """A publisher, and its packets as they are outside of frames."""
+
+    def __init__(self, end: Publisher, packets: list[bytes]) -> None:
+        self.end = end
+        self.packets = packets
+
+
+def publishers_of(job: Job, topics: list[str]) -> list[PublisherAndPackets]:
+    """Connected publishers; a second listener is for subscribers alone."""
     work = job.workload
-    return [
-        PublishTable("bench/topic", work.payload, work.qos, job.version, index)
-        for index in range(work.publishers)
-    ]
+    transport = TCP if work.transport == OTHER else work.transport
+    found = []
+    for index in range(work.publishers):
+        connection = connected(job, f"from{index}", transport=transport)
+        encoded = wire.USER_PROPERTY + wire.TOPIC_ALIAS if work.properties else b""
+        named = [""] if work.properties else topics
+        packets = wire.publish_packets(named, work.payload, work.qos, job.version, index, encoded)
+        table = PublishTable(framed(packets) if transport == WEBSOCKET else packets)
+        found.append(PublisherAndPackets(Publisher(connection, table, work.qos), packets))
+    return found
 
 
-def _publishers(job: Job, tables: list[PublishTable]) -> list[Publisher]:
-    qos = job.workload.qos
-    return [Publisher(connected(job, f"from{i}"), table, qos) for i, table in enumerate(tables)]
+def learned(
+    job: Job, publisher: Connection, subscriber: Connection, published: list[bytes]
+) -> list[bytes]:
+    """What is delivered for the packets of a publisher that uses a topic alias.
+
+    The order of properties is the broker's choice: a first message, which gives the alias its
+    topic, shows it. At QoS 0 or 1.
+    """
+    work = job.workload
+    encoded = wire.USER_PROPERTY + wire.TOPIC_ALIAS
+    first = wire.publish_packets([TOPIC], work.payload, work.qos, job.version, 0, encoded)[0]
+    publisher.sendall(first)
+    first_byte = 0x30 | work.qos << 1
+    body = receive_packet(subscriber, first_byte)
+    if work.qos:
+        at = 2 + len(TOPIC)
+        subscriber.sendall(b"\x40\x02" + body[at : at + 2])
+        receive_packet(publisher, 0x40)
+    properties = body[: -work.payload]
+    for wanted in (TOPIC.encode(), wire.USER_PROPERTY, wire.SUBSCRIPTION_IDENTIFIER):
+        if wanted not in properties:
+            raise WrongDeliveryError(f"{wanted!r} is not in {properties!r}")
+    head = wire.packet(first_byte, body)[: -work.payload]
+    if not first.endswith(body[-work.payload :]):
+        raise WrongDeliveryError("another payload")
+    return [head + packet[-work.payload :] for packet in published]
 
 
-def _receiver(work: Workload, connection: socket.socket, table: PublishTable) -> Receiver:
+def _receivers(
+    work: Workload, connections: list[Connection], packets: list[bytes]
+) -> list[Receiver]:
+    read_size = READ_SIZE if len(connections) <= 100 else SMALL_READ_SIZE
+    if work.pattern == OWN:
+        step = work.subscribers
+        return [
+            Receiver(
+                connection,
+                DeliveryTable(packets[index::step], work.payload, work.qos, read_size),
+                work.qos,
+            )
+            for index, connection in enumerate(connections)
+        ]
+    table = DeliveryTable(packets, work.payload, work.qos, read_size)
+    if work.pattern == SHARED:
+        return [ShareReceiver(connection, table, work.qos) for connection in connections]
     if work.publishers > 1:
-        return MixedReceiver(connection, table, work.qos, work.publishers)
-    return Receiver(connection, table, work.qos)
-
-
-def _measured(job: Job, run: "_Run") -> Result:
-    run.pump(clock() + job.warm_up_s)
-    before = run.delivered()
-    meter = Meter(job)
-    run.pump(clock() + job.measure_s)
-    return meter.result(run.delivered() - before)
-
-
-class _Run:
-    """The loop of a throughput run."""
-
-    def __init__(
-        self, work: Workload, publishers: list[Publisher], receivers: list[Receiver]
-    ) -> None:
-        self.window = work.window // work.publishers
-        if work.qos and self.window >= publishers[0].table.count:
-            raise ValueError("the window must be smaller than the table of packet ids")
-        self.qos = work.qos
-        self.publishers = publishers
-        self.receivers = receivers
-        self.blocked: set[Publisher] = set()
-        self.selector = selectors.DefaultSelector()
-        self.modes = selectors.EVENT_READ, selectors.EVENT_READ | selectors.EVENT_WRITE
-        self.ends: list[Publisher | Receiver] = [*publishers, *receivers]
-        for end in self.ends:
-            end.connection.setblocking(False)
-            self.selector.register(end.connection, selectors.EVENT_READ, end)
-
-    def delivered(self) -> int:
-        """Messages that have arrived; without receivers, that are acknowledged."""
-        if not self.receivers:
-            return sum(publisher.completed for publisher in self.publishers)
-        return sum(receiver.delivered for receiver in self.receivers)
-
-    def done(self, publisher: Publisher, index: int) -> int:
-        """How many of a publisher's messages have reached everybody and are acknowledged."""
-        if not self.receivers:
-            return publisher.completed
-        first = self.receivers[0]
-        if isinstance(first, MixedReceiver):
-            released = first.per_publisher[0x80 | index]
-        elif len(self.receivers) == 1:
-            released = first.released
-        else:
-            released = min([receiver.released for receiver in self.receivers])
-        return min(released, publisher.completed) if self.qos else released
-
-    def push(self, publisher: Publisher) -> None:
-        """Send what is allowed; ask to be told when the socket takes more."""
-        blocked = publisher.push()
-        if blocked != (publisher in self.blocked):
-            self.blocked ^= {publisher}
-            self.selector.modify(publisher.connection, self.modes[blocked], publisher)
-
-    def turn(self) -> None:
-        """Wait for something to arrive and take it all."""
-        events = self.selector.select(STALL_S)
-        if not events:
-            done = [self.done(p, i) for i, p in enumerate(self.publishers)]
-            raise WrongDeliveryError(f"nothing came for {STALL_S} s after {done} messages")
-        for key, mask in events:
-            if mask & selectors.EVENT_READ:
-                key.data.read()
-            if mask & selectors.EVENT_WRITE:
-                self.push(key.data)
-
-    def pump(self, until: float) -> None:
-        """Publish and receive until a time; the number of messages is bounded, too."""
-        publishers = list(enumerate(self.publishers))
-        while clock() < until and self.publishers[0].allowed < MOST_MESSAGES:
-            for index, publisher in publishers:
-                allowed = self.done(publisher, index) + self.window
-                if allowed > publisher.allowed:
-                    publisher.allowed = allowed
-                    self.push(publisher)
-            self.turn()
-
-    def drain(self) -> None:
-        """Receive the rest, then show with a PINGREQ that nothing more comes."""
-        while any(self.done(p, i) < p.allowed for i, p in enumerate(self.publishers)):
-            self.turn()
-        total = sum(publisher.allowed for publisher in self.publishers)
-        for receiver in self.receivers:
-            if receiver.delivered != total or receiver.have:
-                raise WrongDeliveryError(f"{receiver.delivered} of {total} messages arrived")
-            if receiver.released != total:
-                raise WrongDeliveryError(f"{receiver.released} PUBREL for {total} messages")
-        for publisher in self.publishers:
-            if self.qos and publisher.completed != publisher.allowed:
-                raise WrongDeliveryError(
-                    f"{publisher.completed} handshakes ended for {publisher.allowed} messages"
-                )
-        for end in self.ends:
-            end.connection.settimeout(STALL_S)
-            end.connection.sendall(wire.PINGREQ_PACKET)
-            receive_packet(end.connection, wire.PINGRESP)
-            end.connection.sendall(wire.DISCONNECT_PACKET)
-            end.connection.close()
+        return [
+            MixedReceiver(connection, table, work.qos, work.publishers)
+            for connection in connections
+        ]
+    return [Receiver(connection, table, work.qos) for connection in connections]

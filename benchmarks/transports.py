@@ -1,7 +1,7 @@
 """What carries the packets: TCP, TLS 1.3, WebSocket, with one interface.
 
-Reading asks for no more bytes of the kernel than were asked for, and what is decrypted or taken out
-of frames is never longer, so that nothing is left over that a selector would not see.
+Where a selector waits, READ_SIZE bytes are asked for: that is room for all that one read of the
+kernel brings, decrypted or out of its frames, so that nothing is left over that no selector sees.
 """
 
 import os
@@ -86,7 +86,7 @@ class Wrapped:
         return False
 
     def sendall(self, data: bytes | bytearray, /) -> None:
-        self.raw.sendall(self.out + self._outward(data))
+        self.raw.sendall(self.out + (self._outward(data) if data else b""))
         self.out = b""
 
     def recv(self, size: int, /) -> bytes:
@@ -184,7 +184,15 @@ def framed(packets: list[bytes]) -> list[bytes]:
 
 
 def open_connection(port: int, transport: str = TCP) -> Connection:
-    """A connection to loopback without Nagle's delay."""
+    """A connection to loopback, ready for a CONNECT."""
+    raw = open_tcp(port)
+    if transport == TLS:
+        return TlsConnection(raw)
+    return WebSocketConnection(raw) if transport == WEBSOCKET else raw
+
+
+def open_tcp(port: int) -> TcpConnection:
+    """A TCP connection to loopback without Nagle's delay."""
     raw = TcpConnection()
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if sys.platform == "win32":
@@ -193,6 +201,4 @@ def open_connection(port: int, transport: str = TCP) -> Connection:
         limit = struct.pack("ll", int(STALL_S), 0)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
     raw.connect(("127.0.0.1", port))
-    if transport == TLS:
-        return TlsConnection(raw)
-    return WebSocketConnection(raw) if transport == WEBSOCKET else raw
+    return raw

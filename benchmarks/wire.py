@@ -123,10 +123,11 @@ class DeliveryTable(PublishTable):
         first = packets[0]
         self.first_byte = first[0]
         self.payload_at = self.size - payload_size
-        head_size = 1 + len(remaining_length(self.size))  # too long for a size at a border, by one
-        while first[1:head_size] != remaining_length(self.size - head_size):
-            head_size -= 1
-        self.packet_id_at = head_size + 2 + int.from_bytes(first[head_size : head_size + 2], "big")
+        topic_at = 2
+        while first[topic_at - 1] & 0x80:
+            topic_at += 1
+        topic_size = int.from_bytes(first[topic_at : topic_at + 2], "big")
+        self.packet_id_at = topic_at + 2 + topic_size
         self.head = first[: self.packet_id_at]
         self.buffer_size = max(read_size, 2 * self.size)
         longest = self.buffer_size // self.size + 2  # packets in one buffer, at most
