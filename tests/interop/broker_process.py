@@ -12,11 +12,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.psk_file import psk_needs
+
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 20  # far more than anything here takes
 
 # The listeners of client_testing.conf, by their ports there.
-PLAIN, MUTUAL, SNI, TLS, OTHER_HOST, EXPIRED = 1883, 18884, 18885, 18886, 18887, 0
+PLAIN, MUTUAL, SNI, TLS, OTHER_HOST, PSK, EXPIRED = 1883, 18884, 18885, 18886, 18887, 18888, 0
 
 EXPIRED_LISTENER = """
 listener 0 127.0.0.1
@@ -44,6 +46,8 @@ def adapted_configuration(pki):
     """The shipped configuration on free ports of loopback; and its own ports, in order."""
     shipped = (ROOT / "client_testing.conf").read_text(encoding="utf-8")
     shipped_ports = [int(port) for port in re.findall(r"(?m)^listener (\d+)", shipped)]
+    if psk_needs():  # which leaves that listener out
+        shipped_ports.remove(PSK)
     text = re.sub(r"(?m)^listener \d+.*$", "listener 0 127.0.0.1", shipped) + EXPIRED_LISTENER
     return re.sub(r"\btest-pki\b", pki.as_posix(), text), [*shipped_ports, EXPIRED]
 

@@ -72,6 +72,7 @@ def _page_server():
     files = {
         "/": (SCRIPTS / "in_browser.html", "text/html; charset=utf-8"),
         "/scenarios.js": (SCRIPTS / "scenarios.js", script),
+        "/findings.js": (SCRIPTS / "findings.js", script),
         "/mqtt.min.js": (mqtt_js() / "dist" / "mqtt.min.js", script),
     }
     with _PageServer(files) as server:

@@ -1,9 +1,11 @@
 """One broker process for all tests of a worker; every test has topics and client ids of its own."""
 
+import datetime
 import uuid
 
 import pytest
 
+from broker.pki import ensure_test_pki
 from tests.interop.broker_process import running
 from tests.interop.endpoints import endpoint
 from tests.interop.paho import PahoClient
@@ -13,6 +15,14 @@ from tests.interop.paho import PahoClient
 def broker(tmp_path_factory):
     with running(tmp_path_factory.mktemp("interop")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def findings_pki(tmp_path_factory):
+    """The folder of certificates for the brokers that are in this process."""
+    folder = tmp_path_factory.mktemp("pki") / "pki"
+    ensure_test_pki(folder, datetime.datetime.now(datetime.UTC))
+    return folder
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The ways to a broker: each transport is one listener of it and what a client needs for that."""
 
+import ssl
 from dataclasses import dataclass
 
 from tests.interop.broker_process import MUTUAL, PLAIN, SNI, TLS
@@ -43,3 +44,13 @@ def endpoint(broker, scheme):
             key=broker.certificate("client.key"),
         )
     return Endpoint(scheme, "localhost", port, websocket, ca)
+
+
+def tls_context(there):
+    """What a Python client needs for TLS; None without."""
+    if there.ca is None:
+        return None
+    context = ssl.create_default_context(cafile=there.ca)
+    if there.certificate:
+        context.load_cert_chain(there.certificate, there.key)
+    return context

@@ -1,7 +1,6 @@
 """aiomqtt and gmqtt, the clients of asyncio programs."""
 
 import asyncio
-import ssl
 
 import aiomqtt
 import gmqtt
@@ -9,7 +8,7 @@ import pytest
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
 
 from tests.interop.broker_process import DEADLINE_S
-from tests.interop.endpoints import SCHEMES, endpoint
+from tests.interop.endpoints import SCHEMES, endpoint, tls_context
 from tests.interop.paho import properties
 
 LARGE = b"x" * 500_000
@@ -23,15 +22,6 @@ def run(scenario):
             await scenario
 
     asyncio.run(in_time())
-
-
-def tls_context(there):
-    if there.ca is None:
-        return None
-    context = ssl.create_default_context(cafile=there.ca)
-    if there.certificate:
-        context.load_cert_chain(there.certificate, there.key)
-    return context
 
 
 def aiomqtt_client(there, version, **more):

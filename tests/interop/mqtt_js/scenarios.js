@@ -355,4 +355,6 @@ async function tryToConnect(mqtt, options) {
   }
 }
 
-if (typeof module !== "undefined") module.exports = { runScenarios, tryToConnect };
+if (typeof module !== "undefined") {
+  module.exports = { equal, inTime, runScenarios, tryToConnect };
+}

@@ -1,0 +1,106 @@
+"""How connections end: who closes, and what comes too late."""
+
+import pytest
+
+from broker.listeners.stream import DRAIN_S
+from formats.mqtt import rules
+from formats.mqtt.acks import Pubcomp
+from formats.mqtt.control import Disconnect, Pingreq
+from tests.verdicts.deliveries import publish
+from tests.verdicts.support import NAMES, Stage, ended
+
+ANY = pytest.mark.parametrize("version", [3, 4, 5], ids=NAMES.get)
+TRANSPORT = pytest.mark.parametrize("transport", ["tcp", "tls", "ws"])
+
+
+@pytest.fixture
+def stage(request, pki):
+    stages = []
+
+    def make(version, transport="tcp", configuration=""):
+        stages.append(Stage(version, configuration, transport, pki=pki))
+        return stages[-1]
+
+    yield make
+    for one in stages:
+        one.site.close()
+
+
+@ANY
+@TRANSPORT
+def test_breaking_not_closed_after_own_disconnect(stage, version, transport):
+    broker = stage(version, transport)
+    one = broker.client()
+    one.send(Disconnect())
+    one.wait_closed()
+    broker.site.advance(DRAIN_S)
+    ended(broker)
+    (violation,) = broker.violations()
+    assert violation["summary"] == rules.NOT_CLOSED_AFTER_OWN_DISCONNECT.summary
+    assert violation["first"]["bytes"] == ""
+
+
+@ANY
+@TRANSPORT
+def test_keeping_not_closed_after_own_disconnect(stage, version, transport):
+    broker = stage(version, transport)
+    for wait in (True, False):
+        one = broker.client()
+        one.send(publish(1), Disconnect())
+        if wait:
+            one.wait_closed()
+        one.wire.close()
+        ended(broker)
+    assert broker.violations() == []
+
+
+@TRANSPORT
+def test_breaking_not_closed_after_disconnect(stage, transport):
+    broker = stage(5, transport, "conformance enforce")
+    one = broker.client()
+    one.send(Pubcomp(7))
+    one.wait_closed()
+    broker.site.advance(DRAIN_S)
+    ended(broker)
+    assert set(broker.summaries()) == {
+        rules.PUBCOMP_UNKNOWN.summary,
+        rules.NOT_CLOSED_AFTER_DISCONNECT.summary,
+    }
+
+
+@TRANSPORT
+def test_keeping_not_closed_after_disconnect(stage, transport):
+    broker = stage(5, transport)
+    one = broker.client("c")
+    broker.client("c")  # takes over
+    one.send(Pingreq())  # which was under way when the DISCONNECT came
+    one.wait_closed()
+    one.drop()
+    assert broker.violations() == []
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["just left", "stays"])
+def test_who_is_there_when_the_broker_stops_has_had_no_time_to_close(stage, leaves):
+    broker = stage(5)
+    one = broker.client()
+    if leaves:
+        one.send(Disconnect())
+        one.wait_closed()
+    broker.site.broker.stop()
+    (client,) = broker.site.broker.report(True)["clients"]
+    assert client["violations"] == []
+
+
+@ANY
+def test_packets_that_follow_a_disconnect_in_another_segment(stage, version):
+    broker = stage(version)
+    one = broker.client()
+    one.send(Disconnect())
+    broker.site.settle()
+    one.send(Pingreq())
+    broker.site.settle()
+    one.wire.close()
+    ended(broker)
+    (violation,) = broker.violations()
+    assert violation["summary"] == rules.PACKET_AFTER_DISCONNECT.summary
+    assert violation["first"]["bytes"] == "c000"
