@@ -20,18 +20,22 @@ from broker.clock import Clock
 from broker.config import ConfigError, Configuration, ListenerConfiguration
 from broker.connection import Connection
 from broker.context import Context
+from broker.guard.guard import Guard
 from broker.handlers.table import build as build_handlers
 from broker.housekeeping import Housekeeping
 from broker.journal import Journal
 from broker.keeping import Keeping
-from broker.layers.tls import TlsConfigError, TlsLayer, TlsOptions, server_context
+from broker.layers.tls_maker import TlsMaker
+from broker.limits import Limits, QueueLimits
+from broker.listeners.door import Door, Hall
 from broker.listeners.tcp import TcpListener, bind
 from broker.message import NEVER
-from broker.pki import ensure_test_pki
+from broker.pki import PkiError, ensure_test_pki
 from broker.settings import Settings
 from broker.statistics import Statistics, total
 from broker.store import Store, open_store
 from broker.sys_topics import SysTopics
+from broker.tls_listeners import tls_maker
 from broker.tracing import Tracing
 from broker.version import VERSION
 from oracle.ledger import Ledger
@@ -80,7 +84,12 @@ class Broker:
         self.clock = clock or Clock()
         keeping = Keeping(self.clock) if configuration["persistence"] else None
         self.context = make_context(configuration, keeping)
+        self._guard = Guard(configuration)
+        self._hall = Hall(
+            configuration["global_max_connections"], configuration["max_connections_per_address"]
+        )
         self._listeners: list[TcpListener] = []
+        self._tls: list[tuple[str, TlsMaker]] = []  # with the line of each
         self._housekeeping = Housekeeping(self.clock)
         self._handlers = build_handlers()
         self._store: Store | None = None
@@ -98,9 +107,7 @@ class Broker:
             PkiError:      the test PKI cannot be made.
             StoreError:    the database cannot be used.
         """
-        folder = self.configuration["test_pki_dir"]
-        if folder is not None:
-            ensure_test_pki(Path(folder), datetime.fromtimestamp(self.clock.wall(), UTC))
+        self._ensure_test_pki()
         try:
             for listener in self.configuration.listeners:
                 self._listeners.append(self._open(listener))
@@ -118,6 +125,11 @@ class Broker:
         for listener, opened in zip(self.configuration.listeners, self._listeners, strict=True):
             log.info("Starting TCP listener on address '%s' port %d", listener.address, opened.port)
             opened.start()
+
+    def _ensure_test_pki(self) -> None:
+        folder = self.configuration["test_pki_dir"]
+        if folder is not None:
+            ensure_test_pki(Path(folder), datetime.fromtimestamp(self.clock.wall(), UTC))
 
     def _open_store(self) -> None:
         """Open the database, put back what it holds, and have every worker note its changes."""
@@ -137,20 +149,22 @@ class Broker:
     def _open(self, listener: ListenerConfiguration) -> TcpListener:
         tls = None
         if listener.has_tls:
-            context = tls_context(listener, self.configuration["keylog"])
-
-            def tls() -> TlsLayer:
-                return TlsLayer(context)
-
+            tls = tls_maker(listener, self.configuration["keylog"])
+            self._tls.append((listener.line, tls))
         sockets = bind(listener.address, listener.port, listener["socket_domain"])
         return TcpListener(
             self.context,
-            Settings.of(listener, sockets[0].getsockname()[1]),
+            Settings.of(listener, sockets[0].getsockname()[1], self._guard.access(listener)),
             self._handlers,
             self.clock,
             sockets,
             tls,
-            listener["max_connections"],
+            Door(
+                self._hall,
+                listener["max_connections"],
+                listener["max_connect_rate"],
+                self.clock.now(),
+            ),
             listener["set_tcp_nodelay"],
             tuple(listener["websockets_origin"]),
             Connection if self._tracing is None else self._tracing.connection,
@@ -185,6 +199,7 @@ class Broker:
             listener.end()
         for listener in listeners:
             listener.join(JOIN_S)
+        self._guard.stop(JOIN_S)
         self._housekeeping.stop(JOIN_S)
         if self._store is not None:
             store, self._store = self._store, None
@@ -204,6 +219,34 @@ class Broker:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def reload_tls(self) -> list[str]:
+        """Load the files of TLS again, for connections from now on; one call at a time.
+
+        Returns:
+            What is wrong with them, in words for the log. The listeners concerned keep what they
+            have.
+        """
+        problems = []
+        try:
+            self._ensure_test_pki()
+        except PkiError as error:
+            problems.append(str(error))
+        for line, tls in self._tls:
+            if words := tls.reload():
+                problems.append(f"{line}: {words}; what was loaded before stays in force")
+        return problems
+
+    def reload(self) -> list[str]:
+        """Read all files again that say who may do what, without dropping a connection.
+
+        Returns:
+            What is wrong with them, in words for the log: as long as anything is, none of the
+            password and ACL files takes effect, and of the TLS files none of the listener's.
+        """
+        problems = self._guard.reload()
+        self.context.tree.forget_routes()
+        return problems + self.reload_tls()
 
     def nudge(self) -> None:
         """Have every thread look at the clock: it was moved."""
@@ -294,35 +337,16 @@ def make_context(configuration: Configuration, keeping: Keeping | None = None) -
         methods,
         Behaviours.of(configuration["behaviour"]),
         configuration["overlapping_single"],
-        configuration["max_queued_messages"],
-        configuration["queue_qos0_messages"],
+        QueueLimits(
+            configuration["max_queued_messages"],
+            configuration["max_queued_bytes"],
+            configuration["global_max_queued_messages"],
+            configuration["global_max_queued_bytes"],
+            configuration["queue_qos0_messages"],
+        ),
         configuration["upgrade_outgoing_qos"],
         configuration["retain_expiry_interval"] or NEVER,
         keeping,
         Ledger(configuration["conformance_max_clients"]),
+        Limits.of(configuration),
     )
-
-
-def tls_context(listener: ListenerConfiguration, keylog: str | None) -> Any:
-    """The TLS context of a listener.
-
-    Raises:
-        ConfigError: files or values that cannot be used.
-    """
-    options = TlsOptions(
-        listener["certfile"] or "",
-        listener["keyfile"] or "",
-        listener["cafile"] or "",
-        listener["capath"] or "",
-        listener["crlfile"] or "",
-        listener["require_certificate"],
-        listener["ciphers"] or "",
-        listener["ciphers_tls1.3"] or "",
-        listener["tls_version"] or "",
-        listener["allow_non_sni_connections"],
-        keylog or "",
-    )
-    try:
-        return server_context(options)
-    except TlsConfigError as error:
-        raise ConfigError(f"{listener.line}: {error}") from None

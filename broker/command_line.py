@@ -29,14 +29,18 @@ from broker.behaviours import BehaviourError, Behaviours
 from broker.broker import Broker, ignored_statements
 from broker.clock import Clock
 from broker.config import ConfigError, Configuration
+from broker.guard import passwd
+from broker.guard.guard import Guard
 from broker.listeners.health import unhealthy_because
 from broker.listeners.tcp import ListenerError
-from broker.logging_setup import LOGGER, set_up_logging
+from broker.logging_setup import LOGGER, NOTICE, set_up_logging
 from broker.pki import PkiError
 from broker.reporting import Reporting, check_paths, github_lines, on_github
 from broker.running import EVERYWHERE, Command, CommandError, environment
 from broker.store import pack_file
+from broker.tls_listeners import check_tls
 from broker.version import VERSION
+from broker.whole_files import remove, write_whole
 from oracle.reports import summary
 from oracle.reports.standing import FAIL_ON, NEVER, VIOLATION, standing
 from oracle.trace.files import open_trace
@@ -49,12 +53,12 @@ STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
 ]
 REPORT_SIGNAL: int | None = getattr(signal, "SIGUSR1", None)  # Windows has none
+RELOAD_SIGNAL: int | None = getattr(signal, "SIGHUP", None)
 COMMAND_ENDED = 0  # where the number of a signal stands otherwise
 # Windows does not interrupt a wait for a signal.
 WAKE_S = 0.5 if os.name == "nt" else None
 
-UNHEALTHY, CANNOT_OPEN, WRONG_CONFIGURATION, VIOLATION_STANDS = 1, 1, 2, 3
-INTERRUPTED = 130
+UNHEALTHY, CANNOT_OPEN, WRONG_CONFIGURATION, VIOLATION_STANDS, INTERRUPTED = 1, 1, 2, 3, 130
 
 Events = SimpleQueue[int]
 
@@ -106,6 +110,7 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     add("--health", action="store_true", help="ask the broker that runs: exit code 0 if it answers")
     add("--pack", metavar="FILE", help="make a database of persistence smaller, and exit")
+    passwd.add_arguments(parser)
     add("--tls-keylog", metavar="FILE", help="append the secrets of TLS sessions, for Wireshark")
     add(
         "command",
@@ -145,10 +150,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             before, after = pack_file(arguments.pack)
             _say(f"{arguments.pack}: {before} bytes before, {after} after")
             return 0
+        if passwd.run(arguments):
+            return 0
         configuration = read_configuration(arguments)
         if arguments.test_config:
             for warning in configuration.warnings:
                 _complain(warning)
+            check_tls(configuration)
+            Guard(configuration)
             _say(f"{arguments.config_file or 'the default configuration'} is good")
             return 0
         if arguments.health:
@@ -232,8 +241,9 @@ def serve(configuration: Configuration, arguments: argparse.Namespace) -> int:
 
     handlers: dict[int, Callable[[int, FrameType | None], None]]
     handlers = dict.fromkeys(STOP_SIGNALS, on_stop)
-    if REPORT_SIGNAL is not None:
-        handlers[REPORT_SIGNAL] = lambda number, _frame: events.put(number)
+    for each in (REPORT_SIGNAL, RELOAD_SIGNAL):
+        if each is not None:
+            handlers[each] = lambda number, _frame: events.put(number)
     with contextlib.ExitStack() as undo:
         for number, handler in handlers.items():
             undo.callback(signal.signal, number, signal.signal(number, handler))
@@ -252,7 +262,7 @@ def serve(configuration: Configuration, arguments: argparse.Namespace) -> int:
             variables = environment(configuration, broker.ready, arguments.ready_file)
             command = Command(arguments.command, variables, lambda: events.put(COMMAND_ENDED))
             undo.callback(command.kill)
-        _wait(events, reporting, command)
+        _wait(events, reporting, broker, command)
         broker.stop()
         return _conclude(reporting, arguments, command)
 
@@ -284,17 +294,17 @@ def _start(
     """Start it, and tell everybody."""
     pid_file: str | None = configuration["pid_file"]
     if arguments.ready_file is not None:
-        _remove(arguments.ready_file)  # that of the last run says nothing about this one
+        remove(arguments.ready_file)  # that of the last run says nothing about this one
     elif arguments.command is not None:
         folder = undo.enter_context(tempfile.TemporaryDirectory(prefix="touchstone-"))
         arguments.ready_file = os.path.join(folder, "ready.json")
     broker.start()
     undo.callback(broker.stop)
     if pid_file:
-        undo.callback(_remove, pid_file)
-        _write_whole(pid_file, f"{os.getpid()}\n")
+        undo.callback(remove, pid_file)
+        write_whole(pid_file, f"{os.getpid()}\n")
     if arguments.ready_file is not None:
-        _write_whole(arguments.ready_file, json.dumps(broker.ready, indent=2) + "\n")
+        write_whole(arguments.ready_file, json.dumps(broker.ready, indent=2) + "\n")
     _say(" ".join(["ready", *map(str, broker.ports)]))
 
 
@@ -303,7 +313,16 @@ def _activity(broker: Broker) -> object:
     return counted.sockets, counted.bytes_received, counted.violations
 
 
-def _wait(events: Events, reporting: Reporting, command: Command | None) -> None:
+def _reload(broker: Broker) -> None:
+    """Have what the files hold now take effect."""
+    problems = broker.reload()
+    for problem in problems:
+        LOGGER.error("%s", problem)
+    if not problems:
+        LOGGER.log(NOTICE, "the files are loaded again")
+
+
+def _wait(events: Events, reporting: Reporting, broker: Broker, command: Command | None) -> None:
     """Until COMMAND has ended or a signal has ended it, or, without one, until a signal."""
     while True:
         waits = [wait for wait in (WAKE_S, reporting.wait_s()) if wait is not None]
@@ -314,6 +333,9 @@ def _wait(events: Events, reporting: Reporting, command: Command | None) -> None
             continue
         if event == REPORT_SIGNAL:
             reporting.write_now()
+            continue
+        if event == RELOAD_SIGNAL:
+            _reload(broker)
             continue
         if command is not None and event != COMMAND_ENDED:
             command.end(event)
@@ -343,19 +365,6 @@ def _conclude(reporting: Reporting, arguments: argparse.Namespace, command: Comm
     if command is None and arguments.fail_on is None:
         fail_on = NEVER
     return VIOLATION_STANDS if standing(report, fail_on) else 0
-
-
-def _write_whole(path: str, text: str) -> None:
-    """Write a file that is there with all its content or not at all."""
-    unfinished = f"{path}.{os.getpid()}"
-    with open(unfinished, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(unfinished, path)
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def _say(line: str) -> None:

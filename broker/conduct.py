@@ -15,6 +15,7 @@ from broker.output import Output, Transport
 from broker.settings import Settings
 from broker.worker import Worker
 from formats.errors import ProtocolViolation, Rule
+from formats.mqtt import rules
 from formats.mqtt.stream import read_remaining_length
 from oracle import facts
 from oracle.ledger import KEPT_BYTES, Record
@@ -22,9 +23,11 @@ from oracle.ledger import KEPT_BYTES, Record
 log = logging.getLogger("touchstone")
 
 PUBLISH_QOS_0 = b"\x30"
-LEAD_PACKETS = 8  # shown of what was read together with a packet that breaks a rule, before it
+LEAD_PACKETS = 8  # shown of what was read at once with a packet that breaks a rule, and of what is
+# not sent yet
 LONGEST_HEADER = 5  # bytes of a fixed header
 REMEMBERED = 1_000  # packet ids of each kind
+NO_IDS: set[int] = set()  # what most have; nothing is ever added to it
 
 
 class Conduct:
@@ -39,16 +42,16 @@ class Conduct:
         published: how many PUBLISH packets with QoS 1 or 2 came by the long way; what opens the
                    short one.
         new_published: one of them was no repetition.
-        carried:   packet ids of QoS 2 messages that were under way when it connected, in their
-                   order.
-        repeated:  those of them that came again, and the place in `carried` of the latest PUBLISH.
-        inherited: packet ids in flight to the client when it connected: acknowledgements of them
-                   may come twice.
-        overtaken: acknowledgements that later ones have overtaken: the rule that is broken if they
-                   never come, and the packet id.
+        carried:   packet ids of QoS 2 messages that were under way when it connected, and their
+                   places in the order they first came in.
+        repeated:  those of them that came again; `latest` of their PUBLISH packets, 0 before one.
+        inherited: packet ids in flight to the client when it connected, or that it has acknowledged
+                   once too often: acknowledgements of them may come twice, and in any order.
+        overtaken: packet ids whose acknowledgement a later one has overtaken, and what they await.
+        unreleased: packet ids whose PUBREL a later one has overtaken.
         released:  packet ids of PUBREL packets, so that a PUBLISH after it is known.
         refused:   packet ids of PUBLISH packets that were refused.
-        used:      packet ids that PUBLISH packets had on this connection, until one is used again.
+        used:      packet ids that PUBLISH packets had on this connection, REMEMBERED of them.
     """
 
     __slots__ = (
@@ -56,16 +59,17 @@ class Conduct:
         "carried",
         "enforces",
         "inherited",
+        "latest",
         "left",
         "new_published",
         "overtaken",
-        "place",
         "published",
         "record",
         "refused",
         "released",
         "repeated",
         "resumed",
+        "unreleased",
         "used",
     )
 
@@ -77,14 +81,15 @@ class Conduct:
         self.left = False
         self.published = 0
         self.new_published = False
-        self.carried: tuple[int, ...] = ()
+        self.carried: dict[int, int] = {}
         self.repeated: set[int] | None = None
-        self.place = -1
-        self.inherited: frozenset[int] = frozenset()
-        self.overtaken: dict[int, int] | None = None  # packet id -> kind
+        self.latest = 0
+        self.inherited = NO_IDS
+        self.overtaken: dict[int, int] | None = None
+        self.unreleased: set[int] | None = None
         self.released: set[int] | None = None
         self.refused: set[int] | None = None
-        self.used: set[int] | None = set()
+        self.used = NO_IDS
 
 
 class Observed(Output):
@@ -106,7 +111,7 @@ class Observed(Output):
         address: str,
     ) -> None:
         super().__init__(worker, settings, transport, address)
-        self.open_ids: set[bytes] = set()
+        self.open_ids: dict[bytes, None] = {}  # an empty set takes more
         self.conduct: Conduct | None = None
         if settings.records:
             self.conduct = Conduct(Record(address, worker.now), settings.enforces)
@@ -132,6 +137,12 @@ class Observed(Output):
         if self.settings.enforces:
             raise violation
         self.broke(violation, data, first_byte(data, pos, end) if end else 0, end)
+
+    def went_on(self, data: bytes) -> None:
+        """More came from a client whose connection has ended."""
+        if self.conduct is not None and self.conduct.left:
+            self.conduct.left = False  # once is enough
+            self.broke(ProtocolViolation(rules.PACKET_AFTER_DISCONNECT), data, 0, len(data))
 
     def broke(
         self,
@@ -166,7 +177,7 @@ class Observed(Output):
                 data[start : min(stop, start + size)],
                 size,
                 lead_of(data, start),
-                self.out,
+                self.out[-LEAD_PACKETS:],
                 mqtt,
             )
 

@@ -49,7 +49,12 @@ class ListenerConfiguration:
 
     @property
     def has_tls(self) -> bool:
-        return self._values["certfile"] is not None
+        return self._values["certfile"] is not None or self.has_psk
+
+    @property
+    def has_psk(self) -> bool:
+        """Its TLS is with pre-shared keys, whatever certificates it names."""
+        return self._values["psk_hint"] is not None
 
 
 class Configuration:

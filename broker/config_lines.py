@@ -42,6 +42,8 @@ def read_lines(text: str, source: str, folder: str | None, depth: int = 0) -> It
         key, _, value = words.strip().replace("\t", " ").partition(" ")
         if not key or key.startswith("#"):
             continue
+        if "\0" in words:  # which no path can have
+            raise LineError(f"{source}:{number}: a NUL character")
         line = Line(source, number, key, value.strip(), folder)
         if key == "include_dir":
             yield from _read_folder(line, depth + 1)

@@ -14,10 +14,13 @@ from typing import Any
 from broker.config_lines import PREFIX, Line, LineError
 from broker.ignored_options import ignored_because
 from broker.options import BOTH, GLOBAL, NAMES, OPTIONS, SECURITY
+from broker.psk_file import psk_needs
 
 LOOPBACK = "localhost"
 TLS_FILES = ("certfile", "keyfile", "cafile", "capath", "crlfile")
-FILES = (*TLS_FILES, "password_file", "psk_file")
+# Those that nothing is started without: less of an ACL file would mean more rights.
+NEEDED = (*TLS_FILES, "acl_file")
+FILES = (*NEEDED, "password_file", "psk_file")
 
 
 @dataclass(slots=True)
@@ -160,18 +163,16 @@ def _check_listener(draft: Draft, listener: ListenerDraft) -> None:
             f"{place}: listener: {listener.protocol} is not here yet; {listener.port} is not opened"
         )
         return
-    if "psk_hint" in own:
-        listener.started = False
-        draft.warnings.append(
-            f"{place}: listener: TLS-PSK is not here yet; {listener.port} is not opened"
-        )
-        return
+    if _of(draft, listener, "psk_hint") is not None:
+        _check_psk(draft, listener)
     if last(own, "tls_version", "") in ("tlsv1", "tlsv1.1"):
         setting = own["tls_version"][-1]
         draft.warnings.append(
             f"{setting.line.place}: tls_version: {setting.value} is not secure; 1.2 and 1.3 are"
             " spoken"
         )
+    if _of(draft, listener, "psk_hint") is not None:
+        return
     for name in ("keyfile", "require_certificate"):
         if last(own, name, False) and not _of(draft, listener, "certfile"):
             raise LineError(f"{own[name][-1].line.place}: {name}: there is no certfile beside it")
@@ -180,24 +181,40 @@ def _check_listener(draft: Draft, listener: ListenerDraft) -> None:
     ):
         where = own["require_certificate"][-1].line.place
         draft.warnings.append(f"{where}: require_certificate: no cafile, so no client can connect")
+    for name in ("use_identity_as_username", "use_subject_as_username"):
+        if last(own, name, False) and not _of(draft, listener, "require_certificate"):
+            where = own[name][-1].line.place
+            draft.warnings.append(
+                f"{where}: {name}: no require_certificate, so no client can connect"
+            )
+
+
+def _check_psk(draft: Draft, listener: ListenerDraft) -> None:
+    """Leave a listener out that cannot have TLS-PSK, and certificates of one that can."""
+    problem = psk_needs()
+    problem = f"TLS-PSK needs {problem}" if problem else ""
+    if _of(draft, listener, "psk_file") is None:
+        problem = "TLS-PSK needs a psk_file"
+    if problem:
+        listener.started = False
+        draft.warnings.append(
+            f"{listener.line.place}: listener: {problem}; {listener.port} is not opened"
+        )
+        return
+    for name in (*TLS_FILES, "require_certificate"):
+        if name in listener.settings:
+            where = listener.settings[name][-1].line.place
+            draft.warnings.append(f"{where}: {name}: has no effect beside psk_hint")
 
 
 def _check_broker(draft: Draft) -> None:
     for name, wanted, says in (
         ("log_dest", "syslog", "syslog is not here yet"),
         ("log_dest", "topic", "topic is not here yet"),
-        ("psk_file", None, "TLS-PSK is not here yet"),
     ):
         for setting in draft.settings.get(name, ()):
             if wanted in (None, setting.value):
                 draft.warnings.append(f"{setting.line.place}: {name}: {says}")
-    for settings in (draft.settings, *(each.settings for each in draft.listeners)):
-        for setting in settings.get("password_file", ()):
-            if setting.value is not None:  # otherwise its absence was said
-                draft.warnings.append(
-                    f"{setting.line.place}: password_file: is not here yet; only allow_anonymous"
-                    " counts"
-                )
 
 
 def _find_files(draft: Draft, default: ListenerDraft) -> None:
@@ -219,9 +236,9 @@ def _find_files(draft: Draft, default: ListenerDraft) -> None:
             if name not in FILES or os.path.exists(setting.value):
                 continue
             says = f"{setting.line.place}: {name}: there is no {setting.value}"
-            if name in TLS_FILES and not _lies_in(setting.value, made):
+            if name in NEEDED and not _lies_in(setting.value, made):
                 raise LineError(says)
-            if name not in TLS_FILES:
+            if name not in NEEDED and not _lies_in(setting.value, made):
                 draft.warnings.append(f"{says}; nothing that needs it works")
                 setting.value = None
 

@@ -48,7 +48,7 @@ class Connection(Timed):
         handlers:    what each packet type means now; replaced as the state changes.
         session:     the session it has opened; None before, and when it has lost it.
         opens_shortcuts: whether a plain PUBLISH may take the short way in, once one has come the
-                     long way; not where access control looks at each.
+                     long way.
         shortcut_qos0, shortcut_qos1: PLAIN_3 or PLAIN_5 where it may now, otherwise 0.
         unanswered:  QoS 2 PUBLISH packets that are not completed yet, and what is pledged for those
                      that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
@@ -135,6 +135,7 @@ class Connection(Timed):
                         break
                 stop = body + length
                 if stop - pos > self.maximum_in:
+                    self.worker.statistics.limits["maximum_packet_size"] += 1
                     raise ProtocolViolation(
                         rules.PACKET_TOO_LARGE,
                         f"{PACKET_NAMES[data[pos] >> 4]} of {stop - pos} bytes, "
@@ -186,16 +187,22 @@ class Connection(Timed):
         self._partial.append(rest)
         self._partial_size = len(rest)
         self._wanted = 2
+        if self.held:
+            self.transport.pause()
         if len(rest) >= 5 and not self.held:
             length, body = rest[1], 2
             if length & 0x80:
                 length, body = self._long_length(rest, 1, len(rest))
             self._wanted = body + length
 
-    def hold(self) -> None:
-        """Handle no more packets until `release`: the CONNECT is not answered yet."""
+    def hold(self, reading: bool = False) -> None:
+        """Handle no more packets until `release`: the CONNECT is not answered yet.
+
+        With `reading` it is still seen that the client goes, until it sends something.
+        """
         self.held = True
-        self.transport.pause()
+        if not reading:
+            self.transport.pause()
 
     def release(self) -> None:
         """Go on with what has arrived meanwhile."""
@@ -209,12 +216,19 @@ class Connection(Timed):
 
     def flush(self) -> None:
         """Send what this round has written, acknowledgements among it."""
+        try:
+            self._flush()
+        except Exception:
+            self.failed()
+
+    def _flush(self) -> None:
         if self.open_ids:
             if not self.pledged_pubacks:
                 self.open_ids.clear()
             else:
-                left = [packet[2:4] for packet in self.out if packet[0] == PUBACK_BYTE]
-                self.open_ids.difference_update(left)
+                for packet in self.out:
+                    if packet[0] == PUBACK_BYTE:
+                        self.open_ids.pop(packet[2:4], None)
             self.open_subscribes = 0
         if self.unanswered and self.session is not None:
             received = len(self.session.received) - len(self.session.carried)
@@ -225,7 +239,8 @@ class Connection(Timed):
 
     def bound_output(self) -> None:
         """Disconnect a client that goes on asking and does not read the answers."""
-        if self.overrun > self.settings.max_output_bytes:
+        if self.overrun > self.settings.max_output_bytes and not self.ended:
+            self.worker.statistics.limits["max_connection_output_bytes"] += 1
             self.disconnect(QUOTA_EXCEEDED, None, f"{self.transport.unsent} bytes wait unread")
 
     def hold_back(self) -> None:
@@ -264,10 +279,12 @@ class Connection(Timed):
 
     def failed(self) -> None:
         """A bug of ours, the exception being handled: it ends this connection and no other.
-
-        [MQTT3-4.8.0-2] [U311-4.8-1]
-        """
+        [MQTT3-4.8.0-2] [U311-4.8-1]"""
         log.exception("%s: a bug of the broker ends this connection", self.name)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """End what a bug has left in nobody knows which state."""
         self.disconnect(IMPLEMENTATION_SPECIFIC_ERROR, None, "internal error", logged=True)
 
     def refuse(self, reason: int, words: str, logged: bool = False) -> None:
@@ -321,11 +338,15 @@ class Connection(Timed):
         """Close in order: nothing more is handled or written [MQTT5-3.14.4-1] [MQTT5-3.14.4-2]."""
         if self.ended:
             return
-        Output.flush(self)
-        self._lose_session()
-        for place in range(len(self.layers) - 1, -1, -1):
-            self.send_down(self.layers[place].close(), place)
-        self.transport.finish()
+        try:  # whatever bug it may be that ends it, it ends
+            Output.flush(self)
+        finally:
+            try:
+                self._lose_session()
+                for place in range(len(self.layers) - 1, -1, -1):
+                    self.send_down(self.layers[place].close(), place)
+            finally:
+                self.transport.finish()
 
     def lost(self, words: str) -> None:
         """The network connection is gone, without a DISCONNECT of the client."""
@@ -354,12 +375,6 @@ class Connection(Timed):
             self.context.lifetime.disconnected(session, self.worker)
             for message, retain, identifiers in behind or ():
                 session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
-
-    def went_on(self, data: bytes) -> None:
-        """More came from a client whose connection has ended."""
-        if self.conduct is not None and self.conduct.left:
-            self.conduct.left = False  # once is enough
-            self.broke(ProtocolViolation(rules.PACKET_AFTER_DISCONNECT), data, 0, len(data))
 
     def gone(self, peer_closed: bool) -> None:
         """Nothing more will come, or leave; the client has closed the connection, or had the time

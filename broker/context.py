@@ -9,6 +9,7 @@ from broker.authentication.methods import Methods
 from broker.behaviours import Behaviours
 from broker.keeping import Keeping
 from broker.lifetime import Lifetime
+from broker.limits import Limits, QueueLimits
 from broker.message import NEVER
 from broker.router import Router
 from broker.session.registry import SessionRegistry
@@ -24,12 +25,12 @@ class Context:
     methods: Methods
     behaviours: Behaviours = field(default_factory=Behaviours)
     overlapping_single: bool = True
-    max_queued_messages: int = 1000
-    queue_qos0_messages: bool = False
+    queues: QueueLimits = field(default_factory=lambda: QueueLimits(1000))
     upgrade_outgoing_qos: bool = False
     retain_expiry_s: float = NEVER
     keeping: Keeping | None = None  # where sessions and retained messages outlive the broker
     ledger: Ledger = field(default_factory=lambda: Ledger(10_000))
+    limits: Limits = field(default_factory=Limits)
     tree: SubscriptionTree = field(init=False)
     retained: RetainedStore = field(init=False)
     registry: SessionRegistry = field(init=False)
@@ -41,7 +42,9 @@ class Context:
             self.overlapping_single,
             lambda topic: topic.startswith("$") or self.behaviours.watch(topic),
         )
-        self.retained = RetainedStore(self.retain_expiry_s)
-        self.registry = SessionRegistry(self.max_queued_messages, self.queue_qos0_messages)
+        self.retained = RetainedStore(
+            self.retain_expiry_s, self.limits.retained_messages, self.limits.retained_bytes
+        )
+        self.registry = SessionRegistry(self.queues)
         self.router = Router(self.tree, self.retained, self.upgrade_outgoing_qos)
         self.lifetime = Lifetime(self.registry, self.router, self.keeping)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from broker.connection import Connection
 from broker.layers.detect import Kind, detect
 from broker.layers.layer import Layer
-from broker.layers.tls import TlsLayer
+from broker.layers.tls import TlsFailure, TlsLayer
 from broker.layers.websocket import WebSocketLayer
 from formats.errors import ProtocolViolation, Rule
 
@@ -125,8 +125,13 @@ class Entrance:
         return self._begun and not self._connection.layers
 
     def _identify(self, layer: TlsLayer) -> None:
-        settings = self._connection.settings
+        settings, connection = self._connection.settings, self._connection
         if settings.use_subject_as_username:
-            self._connection.tls_identity = layer.peer_subject
+            connection.tls_identity = layer.peer_subject
         elif settings.use_identity_as_username:
-            self._connection.tls_identity = layer.peer_common_name
+            connection.tls_identity = layer.peer_common_name
+        else:
+            return
+        # Otherwise the client could call itself what it likes.
+        if layer.handshake_done and not connection.tls_identity:
+            raise TlsFailure("the client has no certificate with a name to use as its user name")

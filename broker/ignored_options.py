@@ -8,10 +8,6 @@ _NO_EFFECT = "{key} has no effect here"
 _UNSUPPORTED = "{key} is not supported"
 
 IGNORED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "access control lists are not here yet; every client may use every topic",
-        ("acl_file",),
-    ),
     ("{key} is not here yet", ("visual", "mscfile")),
     (
         _BRIDGES,
@@ -46,8 +42,7 @@ IGNORED: tuple[tuple[str, tuple[str, ...]], ...] = (
         _UNSUPPORTED,
         (
             *("mount_point", "use_username_as_clientid", "clientid_prefixes"),
-            *("check_retain_source", "max_inflight_bytes", "max_queued_bytes"),
-            *("global_max_clients", "global_max_connections", "memory_limit"),
+            *("check_retain_source", "max_inflight_bytes", "memory_limit"),
             *("disable_client_cert_date_checks", "enable_proxy_protocol", "packet_buffer_size"),
             *("http_dir", "listener_auto_id_prefix"),
         ),

@@ -6,11 +6,14 @@ Threads: called on the worker that owns the session.
 import logging
 from collections.abc import Iterator
 
+from broker.access import Rights
 from broker.keeping import Keeping
+from broker.logging_setup import quoted
 from broker.message import NEVER, Message
 from broker.router import Router
 from broker.session.registry import SessionRegistry
 from broker.session.session import Session
+from broker.session.states import AWAITS_PUBCOMP
 from broker.worker import Worker
 from formats.mqtt.connect import Will
 from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, WILL_DELAY_INTERVAL
@@ -50,7 +53,7 @@ def rows_of(session: Session) -> Iterator[Delete]:
     for topic_filter in session.subscriptions:
         yield Delete(SUBSCRIPTIONS, (number, topic_filter))
     for outgoing in (*session.inflight.values(), *session.queue):
-        if outgoing.place:
+        if outgoing.place > 0:
             yield Delete(OUTGOING, outgoing.place)
     for packet_id in session.received:
         yield Delete(RECEIVED, received_key(number, packet_id))
@@ -64,11 +67,46 @@ class Lifetime:
         self._router = router
         self._keeping = keeping
 
+    def grant(self, session: Session, rights: Rights | None, worker: Worker) -> None:
+        """Let a session have the rights of the client that comes, before it is connected.
+
+        They may be others than those of the last connection. What waits and the client may not have
+        is dropped: another client, with its own rights, may have left it. A restored session has
+        none until then, and gets all that its subscriptions match.
+        """
+        if rights is None and session.rights is None:
+            return
+        if rights is None or not rights.same_as(session.rights):
+            session.rights = rights
+            if session.subscriptions:  # after the rights: no route remembers the old ones
+                self._router.tree.forget_routes()
+        if rights is None:
+            return
+        session.drain_inbox(worker)
+        waiting = (*session.inflight.values(), *session.queue)
+        denied = {
+            id(one): one
+            for one in waiting
+            if one.state != AWAITS_PUBCOMP and not rights.may_receive(one.message.topic)
+        }
+        if not denied:
+            return
+        for one in denied.values():
+            session.inflight.pop(one.packet_id, None)
+        session.drop(list(denied.values()))
+        worker.statistics.publish_dropped += len(denied)
+
     def publish_will(self, session: Session, worker: Worker) -> None:
         """Publish the will now, once [MQTT5-3.1.2-8] [MQTT5-3.1.2-10] [MQTT3-3.1.2-8]
         [MQTT3-3.1.2-10]."""
         will, session.will, session.will_due = session.will, None, None
         if will is not None:
+            rights = session.rights
+            if rights is not None and not rights.may_publish(will.topic):  # no longer
+                client_id, topic = quoted(session.client_id), quoted(will.topic)
+                log.warning("will of %s to %s: not authorized", client_id, topic)
+                self.note(session, worker)
+                return
             message = will_message(will, session.client_id, worker.now)
             self._router.publish(message, worker, session)
             self.note(session, worker)
@@ -133,9 +171,9 @@ class Lifetime:
         """
         if session.ended:
             return
-        session.ended = True
         if session.inbox:
             session.drain_inbox(worker)
+        session.ended = True
         session.cancel_timers()
         self._registry.remove(session)
         for subscription in session.subscriptions.values():
@@ -146,6 +184,6 @@ class Lifetime:
             for change in rows_of(session):
                 worker.journal.note(change)
         session.subscriptions.clear()
-        session.queue.clear()
+        session.empty()
         session.inflight.clear()
         session.received.clear()

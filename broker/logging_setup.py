@@ -5,6 +5,7 @@ the program it is part of; only the command line sets it up.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -68,6 +69,11 @@ def printable(text: str) -> str:
     )
 
 
+def quoted(text: str) -> str:
+    """The same for names, in quotes."""
+    return repr(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+
+
 def levels_to_log(types: Iterable[str], least: str | None) -> set[int]:
     """The levels that `log_type` and `loglevel` let through."""
     types = tuple(types)
@@ -103,7 +109,9 @@ def _handler(destination: str) -> logging.Handler:
     if destination == "none":
         return logging.NullHandler()
     if destination.startswith("file "):
-        return logging.FileHandler(destination.removeprefix("file "), encoding="utf-8")
+        path = destination.removeprefix("file ")
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))  # what clients do is in it
+        return logging.FileHandler(path, encoding="utf-8")
     stream = sys.stdout if destination == "stdout" else sys.stderr
     if stream is None:  # the process was started with it closed
         return logging.NullHandler()

@@ -5,12 +5,22 @@ remembers, where the worst a race does is encode the same bytes twice.
 """
 
 import math
+from typing import Any
 
 from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, SUBSCRIPTION_IDENTIFIER, Properties
 from formats.mqtt.publish import encode_publish_parts
 
 PLAIN_5 = 8  # added to the key of a 5.0 encoding without Subscription Identifiers
 NEVER = math.inf  # the `expires_at` of a message or session that does not expire
+SMALL = 1_024  # bytes; of these so many are on their way at once that they need no count
+BESIDES = 64  # bytes, about, that a value in a property takes besides its characters
+
+
+def _size_of(value: Any) -> int:
+    """Bytes, about, that it takes to keep the value of a property."""
+    if isinstance(value, list | tuple):
+        return BESIDES + sum(map(_size_of, value))
+    return BESIDES + (len(value) if isinstance(value, str | bytes) else 0)
 
 
 class Message:
@@ -26,11 +36,13 @@ class Message:
                     when there are none.
         origin:     client id of the publisher; "" for the broker's own.
         expires_at: on the broker's clock, seconds; NEVER if it does not.
+        large:      it may have more than SMALL bytes.
     """
 
     __slots__ = (
         "_encoded",
         "expires_at",
+        "large",
         "origin",
         "payload",
         "properties",
@@ -56,7 +68,16 @@ class Message:
         self.properties = properties
         self.origin = origin
         self.expires_at = expires_at
+        self.large = len(payload) > SMALL or properties is not None
         self._encoded: dict[object, tuple[bytes, bytes]] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of the payload, and, about, of the properties."""
+        size = len(self.payload)
+        if self.properties is not None:
+            size += sum(map(_size_of, self.properties.values()))
+        return size
 
     def encoded(
         self, version: int, qos: int, retain: bool, identifiers: tuple[int, ...], now: float

@@ -66,7 +66,18 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("socket_domain", LISTENER, choice("ipv4", "ipv6"), None, "",
             "Restricts a listener to one version of IP.", default_says="both"),
         Option("max_connections", BOTH, whole(-1, 1_000_000), -1, "connections",
-            "Connections a listener takes at a time; -1 is any number."),
+            "Connections a listener takes at a time; -1 is any number. Of more, as for the next "
+            "three, the CONNECT is answered with 0x97 (or 0x9F; 3.x: return code 3); of very many "
+            "at once, without an answer."),
+        Option("global_max_connections", GLOBAL, whole(-1, 1_000_000), -1, "connections",
+            "Connections all listeners take together; -1 is any number, which the process's file "
+            "descriptors limit."),
+        Option("max_connections_per_address", GLOBAL, whole(-1, 1_000_000), -1, "connections",
+            "Connections from one address, at all listeners; -1 is any number, as the clients of "
+            "a test share one address."),
+        Option("max_connect_rate", BOTH, whole(0, 1_000_000), 0, "per second",
+            "Connections a listener takes in a second, on average; 0 is any number, as tests "
+            "connect in bursts."),
         Option("accept_protocol_versions", BOTH, PROTOCOL_LEVEL_LIST, (3, 4, 5), "",
             "Protocol levels a listener accepts: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5.0 (3.1.2.2)."),
         Option("connect_timeout_s", GLOBAL, decimal(0.1, 3_600), 30.0, "seconds",
@@ -80,7 +91,8 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     )),
     ("TLS", (
         Option("certfile", LISTENER, PATH, None, "",
-            "Certificate of the server and its chain, PEM; makes the listener speak TLS."),
+            "Certificate of the server and its chain, PEM; makes the listener speak TLS. SIGHUP "
+            "loads this and the other files of TLS again, for connections from then on."),
         Option("keyfile", LISTENER, PATH, None, "",
             "Private key of the server, PEM.", default_says="in `certfile`"),
         Option("cafile", LISTENER, PATH, None, "",
@@ -92,28 +104,32 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("require_certificate", LISTENER, SWITCH, False, "",
             "Refuses clients without a certificate signed by `cafile`."),
         Option("use_identity_as_username", LISTENER, SWITCH, False, "",
-            "The common name of the client's certificate is its user name."),
+            "The common name of the client's certificate, or its TLS-PSK identity, is its user "
+            "name."),
         Option("use_subject_as_username", LISTENER, SWITCH, False, "",
             "The whole subject of the client's certificate is its user name."),
         Option("tls_version", LISTENER, choice("tlsv1.3", "tlsv1.2", "tlsv1.1", "tlsv1"), None, "",
             "The lowest version of TLS that is spoken; those before `tlsv1.2` mean that.",
             default_says="tlsv1.2"),
         Option("ciphers", LISTENER, TEXT, None, "",
-            "Ciphers for TLS 1.2 and older, as OpenSSL writes them.",
-            default_says="those of Python"),
+            "Ciphers for TLS 1.2, as OpenSSL writes them.",
+            default_says="those of Python; with `psk_hint`, those with PSK"),
         Option("ciphers_tls1.3", LISTENER, TEXT, None, "",
             "Ciphers for TLS 1.3, with colons between them.", default_says="those of OpenSSL"),
         Option("allow_non_sni_connections", LISTENER, SWITCH, True, "",
             "Takes clients that do not name the server they want (RFC 6066, section 3)."),
         Option("keylog", GLOBAL, PATH, None, "",
-            "Appends the secrets of all TLS sessions to a file, for Wireshark (`--tls-keylog`)."),
+            "Appends the secrets of all TLS sessions to a file, for Wireshark (`--tls-keylog`); "
+            "it is made for its owner only."),
         Option("test_pki_dir", GLOBAL, PATH, None, "",
             "Folder for test certificates, made at start when they are missing or about to "
             "expire."),
         Option("psk_hint", LISTENER, TEXT, None, "",
-            "Makes a listener TLS-PSK; it is not started, for this comes with access control."),
+            "Makes the listener speak TLS with pre-shared keys and no certificate, and tells "
+            "clients this (RFC 4279); before Python 3.13 it needs the extra `psk`."),
         Option("psk_file", SECURITY, PATH, None, "",
-            "Identities and keys for TLS-PSK; this comes with access control."),
+            "Who may come in at TLS-PSK listeners: lines of `IDENTITY:KEY`, the key in hexadecimal "
+            "digits."),
     )),
     ("Who may connect", (
         Option("allow_anonymous", SECURITY, SWITCH, False, "",
@@ -123,7 +139,16 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "The same for one listener, whatever `per_listener_settings` says.",
             default_says="`allow_anonymous`"),
         Option("password_file", SECURITY, PATH, None, "",
-            "Users, as lines of `user:password`; this comes with access control."),
+            "Users, as lines of `user:password`, which `mosquitto_passwd` or `--passwd` writes; "
+            "who names a user needs its password then. SIGHUP reads it again."),
+        Option("allow_plaintext_passwords", SECURITY, SWITCH, False, "",
+            "Takes passwords in `password_file` that are not hashed."),
+        Option("max_waiting_logins", GLOBAL, whole(1, 1_000_000), 1_000, "logins",
+            "Logins that may wait for a slow hash; of more, the client is told that the server "
+            "is busy."),
+        Option("acl_file", SECURITY, PATH, None, "",
+            "Topics that a client may read and write, as lines of `topic`, `user` and `pattern`; "
+            "without `password_file`, whatever user a client names. SIGHUP reads it again."),
         Option("per_listener_settings", GLOBAL, SWITCH, False, "",
             "Lets each listener have its own value of the options of scope *security*."),
         Option("auth_method", GLOBAL, choice("SCRAM-SHA-1", "SCRAM-SHA-256", "CHALLENGE"), (), "",
@@ -141,15 +166,59 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "QoS 1 and 2 messages on their way to a client at a time; 0 is its Receive "
             "Maximum (3.1.2.11.3)."),
         Option("max_queued_messages", GLOBAL, whole(0, 1_000_000_000), 1_000, "messages",
-            "Messages kept for a client beyond those on their way; 0 is any number."),
+            "Messages kept for a client beyond those on their way; 0 is any number. What is over "
+            "this or the next three is dropped."),
+        Option("max_queued_bytes", GLOBAL, whole(0, 1_099_511_627_776), 268_435_456, "bytes",
+            "Payload and, about, properties of the messages that wait for a client, and of those "
+            "over 1,024 bytes that it has not acknowledged; 0 is any number. The default is room "
+            "for 128 of the largest."),
+        Option("global_max_queued_messages", GLOBAL, whole(0, 1_000_000_000), 1_000_000, "messages",
+            "The same as `max_queued_messages` for all clients together; 0 is any number. What "
+            "other listeners queue at the same moment may come on top."),
+        Option("global_max_queued_bytes", GLOBAL, whole(0, 1_099_511_627_776), 1_073_741_824,
+            "bytes",
+            "The same as `max_queued_bytes` for all clients together, a message counting for each; "
+            "0 is any number. A client that has less than a 1,024th of it is sent what it can be "
+            "sent at once."),
         Option("maximum_packet_size", GLOBAL, whole(20, MAXIMUM_PACKET, zero=MAXIMUM_PACKET),
             2_000_000, "bytes",
-            "The largest packet a client may send (3.2.2.3.6); 0 is what the protocol allows.",
+            "The largest packet a client may send (3.2.2.3.6), which 5.0 clients are told; 0 is "
+            "what the protocol allows.",
             aliases=("max_packet_size", "message_size_limit")),
         Option("max_connection_output_bytes", GLOBAL, whole(65_536, 1_099_511_627_776),
             67_108_864, "bytes",
             "Bytes that may wait for a client that does not read before its QoS 0 messages are "
             "dropped and others kept back; so many more of answers, and it is disconnected."),
+        Option("global_max_clients", GLOBAL, whole(-1, 1_000_000_000), 200_000, "sessions",
+            "Sessions, connected or not; of more, the CONNECT is refused (0x97; 3.x: 3); -1 is any "
+            "number. The default is about as many as 1 GB of memory holds."),
+        Option("max_client_id_length", GLOBAL, whole(23, 65_535), 65_535, "bytes",
+            "The longest client id, UTF-8; a longer one is refused (0x85; 3.x: 2). Not limited, so "
+            "that tests can have the longest there is."),
+        Option("max_topic_length", GLOBAL, whole(1, 65_535), 65_535, "bytes",
+            "The longest topic name or filter, UTF-8; what a longer one gets is that of "
+            "`max_topic_levels`. Not limited, as for client ids."),
+        Option("max_topic_levels", GLOBAL, whole(0, 65_536), 200, "levels",
+            "Levels of a topic name or filter, each of which costs memory; of more, PUBLISH and "
+            "wills get 0x90 and SUBSCRIBE 0x8F (3.x: PUBLISH is acknowledged and dropped, "
+            "SUBSCRIBE gets 0x80, a CONNECT no answer). Mosquitto allows as many; 0 is any "
+            "number, which is what 4.7.3 says."),
+        Option("max_user_properties", GLOBAL, whole(0, 100_000_000), 1_000, "properties",
+            "User Properties of a CONNECT, its will, a PUBLISH or a SUBSCRIBE, of which short ones "
+            "take 30 times their bytes of memory; of more, the packet is refused (0x97); 0 is any "
+            "number."),
+        Option("max_subscriptions", GLOBAL, whole(0, 100_000_000), 10_000, "subscriptions",
+            "Subscriptions of one client; of more, SUBACK says 0x97 (3.1.1: 0x80); 0 is any "
+            "number."),
+        Option("max_shared_groups", GLOBAL, whole(0, 100_000_000), 10_000, "groups",
+            "Different shared subscriptions, of all clients; of more, SUBACK says 0x97; 0 is any "
+            "number."),
+        Option("max_retained_messages", GLOBAL, whole(0, 1_000_000_000), 1_000_000, "messages",
+            "Retained messages; of more, PUBLISH gets 0x97 (3.x: it is acknowledged and dropped), "
+            "and at QoS 0, or from a will, it is passed on and not retained; 0 is any number."),
+        Option("max_retained_bytes", GLOBAL, whole(0, 1_099_511_627_776), 1_073_741_824, "bytes",
+            "The same for bytes: payload and, about, properties, and 300 for each level of a topic "
+            "that no other has."),
         Option("topic_alias_maximum", BOTH, whole(0, 65_535), 10, "aliases",
             "Topic Aliases a client may use (3.2.2.3.8).", aliases=("max_topic_alias",)),
         Option("max_topic_alias_broker", BOTH, whole(0, 65_535), 65_535, "aliases",

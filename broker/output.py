@@ -9,6 +9,7 @@ from typing import Any, Protocol, cast
 
 from broker.durable_output import DurableOutput
 from broker.layers.layer import Layer
+from broker.logging_setup import quoted
 from broker.message import Message
 from broker.session.outgoing import Outgoing
 from broker.settings import Settings
@@ -99,7 +100,7 @@ class Output(DurableOutput):
     @property
     def name(self) -> str:
         """Who this is, for the log."""
-        return f"{self.client_id!r} {self.address}" if self.client_id else self.address
+        return f"{quoted(self.client_id)} {self.address}" if self.client_id else self.address
 
     def send(self, packet: Packet, kept: bool = False) -> bool:
         """Send a packet other than PUBLISH; False when it is more than the client allows.
@@ -208,7 +209,7 @@ class Output(DurableOutput):
         statistics.publish_sent += 1
         statistics.publish_bytes_sent += len(message.payload)
         packet = head + packet_id.to_bytes(2, "big") + tail
-        if outgoing.place and outgoing.qos == 2 and not dup:
+        if outgoing.place > 0 and outgoing.qos == 2 and not dup:
             # Sent under a packet id that a crash would forget, it could arrive twice.
             self.pledge(packet)
         else:

@@ -13,6 +13,7 @@ import datetime
 import ipaddress
 import json
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ else:
     import fcntl
 
 MADE = "made.json"  # written last; a folder without it is not ours to replace
-LAYOUT = 1  # raise it when what is made changes, and folders made before are remade
+LAYOUT = 2  # raise it when what is made changes, and folders made before are remade
 LEAST_LEFT = datetime.timedelta(days=30)
 
 # Days before and after `now`. Apple's clients refuse server certificates of more than 825 days.
@@ -92,6 +93,11 @@ FILES = (
     PkiFile("foreign-client.key", "private key of `foreign-client.pem`", "with it"),
     PkiFile("foreign-ca.pem", "that root", "what a client trusts, to refuse this broker"),
     PkiFile("crl.pem", "revocation lists of intermediate and root", "the broker's `crlfile`"),
+    PkiFile(
+        "psk.txt",
+        "identity and key for TLS-PSK, `client:` and 64 hexadecimal digits",
+        "the broker's `psk_file`, and what a client comes in with",
+    ),
 )
 OURS = frozenset((MADE, *(file.name for file in FILES)))
 
@@ -184,7 +190,7 @@ def _made(folder: Path, now: datetime.datetime) -> TestPki:
 
 
 def _write(path: Path, data: bytes) -> None:
-    mode = 0o600 if path.suffix == ".key" else 0o644
+    mode = 0o600 if path.suffix == ".key" or path.name == "psk.txt" else 0o644
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
         file.write(data)
 
@@ -353,6 +359,7 @@ def _contents(now: datetime.datetime) -> dict[str, bytes]:
         "foreign-client.key": foreign.key_pem(),
         # Both lists: some clients check the whole chain, and then the root's has to be there.
         "crl.pem": revocations(intermediate, revoked) + revocations(root),
+        "psk.txt": f"client:{secrets.token_hex(32)}\n".encode(),
     }
     for name, issued in leaves.items():
         contents[f"{name}.pem"] = issued.pem() + intermediate.pem()

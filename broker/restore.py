@@ -101,11 +101,7 @@ def restore(
         outgoing = Outgoing(message, qos, retain, identifiers, share, place)
         outgoing.packet_id, outgoing.state = packet_id, state
         holder.adopt_outgoing((outgoing, session_number, packet_id, state), number)
-        if packet_id:
-            owner.inflight[packet_id] = outgoing
-            owner.last_packet_id = packet_id
-        else:
-            owner.queue.append(outgoing)
+        owner.restore(outgoing)
     for key, row in database.checked_rows(RECEIVED):
         owner = sessions.get(key >> PACKET_ID_BITS)
         if owner is None:

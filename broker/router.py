@@ -30,7 +30,9 @@ class Router:
         Returns how many sessions got it; 0 is reason code 0x10, no matching subscribers (3.4.2.1).
         """
         if message.retain:  # [MQTT5-3.3.1-8] [MQTT3-3.3.1-12] otherwise nothing is stored
-            self.retained.keep(message, worker.now)
+            limit = self.retained.keep(message, worker.now)
+            if limit:
+                worker.limited(limit, f"not retained: {message.topic!r} of {message.origin!r}")
             if worker.journal is not None:
                 worker.journal.count += 1  # noted under the lock of the store, to be in its order
         return self.route(self.tree.route(message.topic), message, worker, publisher)
@@ -61,7 +63,7 @@ class Router:
                 self._put(session, message, qos, retain, target.identifiers, "", worker)
             taken += 1
         for group in route.groups:
-            member = group.choose()
+            member = group.choose(message.topic)
             if member is not None:
                 self._deliver_shared(member, message, worker)
                 taken += 1
@@ -157,7 +159,7 @@ class Router:
             if outgoing.message.expires_at <= worker.now:
                 continue
             group = self.tree.group(outgoing.share)
-            member = group.choose() if group is not None else None
+            member = group.choose(outgoing.message.topic) if group is not None else None
             if member is not None:
                 self._deliver_shared(member, outgoing.message, worker)
 

@@ -60,7 +60,8 @@ def environment(
     """Where a running broker is, as variables; `ready` is `Broker.ready`."""
     pairs = list(zip(configuration.listeners, ready["listeners"], strict=True))
     plain = [opened for _, opened in pairs if not opened["tls"]]
-    tls = sorted(((place, opened) for place, opened in pairs if opened["tls"]), key=_demands)
+    certified = [(place, opened) for place, opened in pairs if opened["tls"] and not place.has_psk]
+    tls = sorted(certified, key=_demands)
     found = {
         "MQTT_PORTS": " ".join(str(opened["port"]) for _, opened in pairs),
         "MQTT_READY_FILE": os.path.abspath(ready_file),

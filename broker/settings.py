@@ -78,11 +78,11 @@ class Settings:
     announced: Properties = field(default_factory=dict)
 
     @classmethod
-    def of(cls, options: Options, port: int) -> "Settings":
-        """Those of a listener of the configuration."""
+    def of(cls, options: Options, port: int, access: Access | None = None) -> "Settings":
+        """Those of a listener of the configuration; without `access`, `allow_anonymous` counts."""
         settings = cls(
             port=port,
-            access=AnonymousAccess(options["allow_anonymous"]),
+            access=access or AnonymousAccess(options["allow_anonymous"]),
             versions=tuple(options["accept_protocol_versions"]),
             receive_maximum=options["receive_maximum"],
             max_inflight_messages=options["max_inflight_messages"],

@@ -11,11 +11,12 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from broker.context import Context
 from broker.message import NEVER, Message
-from broker.statistics import Statistics
+from broker.statistics import LIMITS, Statistics
 from broker.worker import Worker
 
 try:
@@ -51,6 +52,10 @@ class Topic(NamedTuple):
     name: str
     tells: str
     value: Callable[[Sample], object]
+
+
+def _reached(limit: str, sample: Sample) -> int:
+    return sample.counted.limits[limit]
 
 
 TOPICS = (
@@ -105,6 +110,16 @@ TOPICS = (
     Topic("store/messages/bytes", "bytes of their payloads", lambda s: s.stored_bytes),
     Topic("subscriptions/count", "subscriptions", lambda s: s.subscriptions),
     Topic("retained messages/count", "retained messages", lambda s: s.retained),
+    *(
+        Topic(
+            f"limits/{limit}",
+            "how often too little was left of the process's file descriptors for a client"
+            if limit == "descriptors"
+            else f"how often `{limit}` had something refused, dropped or ended",
+            partial(_reached, limit),
+        )
+        for limit in LIMITS
+    ),
     Topic("heap/current", "bytes of memory in use, where the system tells", lambda s: s.heap),
     Topic("heap/maximum", "the most of it there has been", lambda s: s.heap_maximum),
 )

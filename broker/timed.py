@@ -3,12 +3,14 @@
 Threads: belongs to the connection's worker.
 """
 
+from collections.abc import Callable
+
 from broker.conduct import Observed
 from broker.output import Transport
 from broker.settings import Settings
 from broker.timers import Timer, cancel
 from broker.worker import Worker
-from formats.errors import ProtocolViolation
+from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
 from oracle import facts
 
@@ -46,8 +48,19 @@ class Timed(Observed):
     ) -> None:
         """The client broke a rule, in data[start:stop] if anywhere, and the connection ends."""
 
+    def failed(self) -> None:
+        """A bug of ours, the exception being handled, ends the connection."""
+
+    def attempt(self, call: Callable[[], None]) -> None:
+        """Make a call that a post or a journal makes for this connection alone."""
+        try:
+            call()
+        except Exception:
+            self.failed()
+
     def _check_connected(self, _now: float) -> None:
         if not self.connected and not self.ended and not self.held:
+            self.worker.statistics.limits["connect_timeout_s"] += 1
             violation = ProtocolViolation(
                 rules.NO_CONNECT_IN_TIME, f"{self.settings.connect_timeout_s:g} s"
             )
@@ -63,8 +76,9 @@ class Timed(Observed):
         cancel(self._timer)
         self.keep_alive_s = keep_alive_s
         if keep_alive_s:
+            patience_s = min(self._patience_s(), 1.5 * keep_alive_s)
             self._timer = self.worker.timers.at(
-                self.worker.now + self._patience_s(), self._check_keep_alive
+                self.worker.now + patience_s, self._check_keep_alive
             )
 
     def _patience_s(self) -> float:
@@ -75,6 +89,12 @@ class Timed(Observed):
         return self.keep_alive_s + max(1.0, self.keep_alive_s / 4)
 
     def _check_keep_alive(self, now: float) -> None:
+        try:
+            self._look_at_silence(now)
+        except Exception:
+            self.failed()
+
+    def _look_at_silence(self, now: float) -> None:
         if self.ended:
             return
         if self.held_back:
@@ -88,19 +108,21 @@ class Timed(Observed):
                 due = min(late, due)
             self._timer = self.worker.timers.at(due, self._check_keep_alive)
             return
-        silence = f"nothing for {now - self.last_in:g} s, keep alive {self.keep_alive_s} s"
-        self.violated(ProtocolViolation(rules.KEEP_ALIVE_TIMEOUT, silence))
+        self.violated(self._silence(rules.KEEP_ALIVE_TIMEOUT, now))
 
     def _saw_silence(self, now: float) -> None:
         """It has not kept its keep alive, and has half of it left until it is disconnected."""
-        conduct = self.conduct
-        if conduct is None:
+        if self.conduct is None:
             return
-        given = conduct.record.facts & facts.SERVER_KEEP_ALIVE_GIVEN
-        rule = rules.SERVER_KEEP_ALIVE_LATE if given else rules.KEEP_ALIVE_LATE
-        seen = f"nothing for {now - self.last_in:g} s, keep alive {self.keep_alive_s} s"
-        violation = ProtocolViolation(rule, seen)
+        violation = self._silence(rules.KEEP_ALIVE_LATE, now)
         if self.settings.enforces:
             self.violated(violation)
         else:
             self.broke(violation)
+
+    def _silence(self, rule: Rule, now: float) -> ProtocolViolation:
+        conduct = self.conduct
+        if conduct is not None and conduct.record.facts & facts.SERVER_KEEP_ALIVE_GIVEN:
+            rule = rules.SERVER_KEEP_ALIVE_LATE  # what it wished for in its CONNECT does not count
+        seen = f"nothing for {now - self.last_in:g} s, keep alive {self.keep_alive_s} s"
+        return ProtocolViolation(rule, seen)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from broker.clock import Clock
 from broker.journal import Journal
+from broker.overruns import Overruns
 from broker.statistics import Statistics
 from broker.timers import Timers
 
@@ -38,6 +39,7 @@ class Worker:
         now:     the clock at the start of this round, seconds; exact enough for every use.
         journal: what this round has changed of what outlives the broker; None where nothing does.
         touched: connections that have written something this round, each once.
+        held_bytes, queued: of messages that its sessions hold (`broker/session/waiting.py`).
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -46,6 +48,9 @@ class Worker:
         self.now = clock.now()
         self.timers = Timers()
         self.statistics = Statistics()
+        self.overruns = Overruns(name, self.statistics)
+        self.held_bytes = 0
+        self.queued = 0
         self.touched: list[Output] = []
         self.journal: Journal | None = None
         self._posts: deque[Callable[[], None]] = deque()
@@ -87,6 +92,15 @@ class Worker:
             for _ in range(len(due)):
                 due.popleft().drain_inbox(self)
         self.timers.run(self.now)
+
+    def limited(self, limit: str, words: str) -> None:
+        """A limit was reached; see `Overruns.note`."""
+        self.overruns.note(limit, words, self.now)
+
+    def take_over(self, held_bytes: int, queued: int) -> None:
+        """So much more its sessions hold: one came, or with negative numbers, one went."""
+        self.held_bytes += held_bytes
+        self.queued += queued
 
     def flush(self) -> None:
         """Send what this round has written, one send for each connection.

@@ -213,16 +213,14 @@ class Record:
             packet: that broke it, b"" if none did.
             size:   of the packet, which may not have arrived as a whole.
             lead:   the packets that were read at once with it, before it, and their sizes.
-            unsent: packets that have been written for it and not left yet.
+            unsent: the last packets that have been written for it and not left yet.
             mqtt:   `packet` is one; otherwise bytes of a layer below.
         """
         if not is_breach(violation.rule, self.document):
             return
         sequence = self.history[-KEPT_CHUNKS:]
         sequence += [Chunk(at, RECEIVED, one[:KEPT_BYTES], length) for one, length in lead]
-        written = b"".join(unsent)
-        if written:
-            sequence.append(Chunk(at, SENT, written[:KEPT_CHUNK], len(written)))
+        sequence += [Chunk(at, SENT, one[:KEPT_BYTES], len(one)) for one in unsent]
         self.breaches[self.document, violation.rule] = Breach(
             violation, at, self.version, packet, size, tuple(sequence), mqtt
         )
@@ -289,20 +287,21 @@ class Ledger:
         self._lock = threading.Lock()
         self._maximum = maximum
         self._clients: dict[str, Record] = {}  # by what `_key` makes of them
-        self._open: set[Record] = set()
+        self._open: dict[Record, None] = {}  # in the order they began
         self.dropped = 0  # connections of clients beyond the maximum
         self.changes = 0  # clients that went; grows
+        by_key()  # reads the catalogue: not while a listener waits, at the first breach
 
     def open(self, record: Record) -> None:
         """A connection begins."""
         with self._lock:
-            self._open.add(record)
+            self._open[record] = None
 
     def close(self, record: Record) -> None:
         """It has ended; whoever recorded into it does so no more."""
         record.settle()
         with self._lock:
-            self._open.discard(record)
+            self._open.pop(record, None)
             if not _counts(record):
                 return
             self.changes += 1

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from formats.errors import ProtocolViolation, Rule
+from formats.errors import ProtocolViolation
 from formats.mqtt.stream import read_remaining_length
 from oracle.description import describe
 from oracle.exercises import exercised
@@ -107,9 +107,8 @@ def _order(document: str) -> dict[str, int]:
 
 def _client(record: Record, silenced: dict[tuple[str, str], str], wall: Wall) -> dict[str, Any]:
     violations = [
-        _violation(document, statement, breach, silenced, wall)
-        for (document, rule), breach in list(record.breaches.items())
-        if (statement := _broken(document, rule)) is not None
+        _violation(document, breach, silenced, wall)
+        for (document, _), breach in record.breaches.items()
     ]
     names: list[str] = []
     for document in DOCUMENTS:
@@ -149,23 +148,11 @@ def _client(record: Record, silenced: dict[tuple[str, str], str], wall: Wall) ->
     }
 
 
-def _broken(document: str, rule: Rule) -> Statement | None:
-    """The client's statement that a breach of this rule breaks.
-
-    None where the broker only refuses what the document allows a client to try, as it does with a
-    client id that it does not like.
-    """
-    statement = _by_id(document).get(rule.v3 if document == MQTT_3_1_1 else rule.v5)
-    return statement if statement is not None and statement.binds_client else None
-
-
 def _violation(
-    document: str,
-    statement: Statement,
-    breach: Breach,
-    silenced: dict[tuple[str, str], str],
-    wall: Wall,
+    document: str, breach: Breach, silenced: dict[tuple[str, str], str], wall: Wall
 ) -> dict[str, Any]:
+    rule = breach.rule
+    statement = _by_id(document)[rule.v3 if document == MQTT_3_1_1 else rule.v5]
     packet = masked(breach.packet, breach.version) if breach.mqtt else breach.packet
     return {
         "document": document,

@@ -54,12 +54,14 @@ def checked(table: str, rows: Iterable[tuple[Any, Row]]) -> Iterator[tuple[Any, 
         if nests and row[NESTED] and not _is_sound(table, row[NESTED]):
             raise _wrong(table, row)
         if type(key) is not key_type or (key_type is tuple and not _is_pair(key)):
-            raise StoreError(f"its table {table} has a key that is none: {key!r:.80}")
+            raise StoreError(f"its table {table} has a key that is none, {type(key).__name__}")
         yield key, row
 
 
 def _wrong(table: str, row: Row) -> StoreError:
-    return StoreError(f"its table {table} has a row that is none: {row!r:.80}")
+    # Not what is in it: there are values that have no `repr`, as they are nested too deep.
+    names = ", ".join(type(field).__name__ for field in row[:10])
+    return StoreError(f"its table {table} has a row that is none, of {names or 'nothing'}")
 
 
 def _is_pair(key: Any) -> bool:

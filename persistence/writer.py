@@ -33,7 +33,8 @@ log = logging.getLogger("touchstone")
 RETRY_S = 1.0
 TAKE_S = 0.5  # while an interval passes
 BUSY = 100  # changes in the last group, from which on it pays to wait for more
-GATHER_S = 0.002  # so long; a commit costs about half of this in itself
+GATHER_S = 0.002  # so long at most; a commit costs about half of this in itself
+LOOK_S = 0.0005  # whether more has come
 CONFLICTS = 3  # after a reconnection; with one writer there are no others
 PACK_MINIMUM = 8 << 20  # bytes; a smaller storage is not worth packing
 COMMITS_PER_LOOK = 64  # at the size of the storage, which a server has to be asked for
@@ -133,7 +134,7 @@ class Writer:
         while True:
             self._due.wait()
             if self._taken >= BUSY:
-                self._stopping.wait(GATHER_S)
+                self._gather()
             stopping = self._stopping.is_set()
             self._due.clear()  # before reading the journal, so that no change is missed
             self._take()
@@ -150,6 +151,16 @@ class Writer:
             elif not self._journal:
                 self._saved.set()
                 return
+
+    def _gather(self) -> None:
+        """Wait for more while more comes. When all that clients may have outstanding is here,
+        nothing will until this is committed."""
+        lists, waited_s = 0, 0.0
+        while waited_s < GATHER_S and len(self._journal) != lists:
+            lists = len(self._journal)
+            if self._stopping.wait(LOOK_S):
+                return
+            waited_s += LOOK_S
 
     def _wait_interval(self) -> None:
         """Wait between commits. What comes meanwhile is taken, so that messages that come and go

@@ -22,10 +22,12 @@ BROKER = (
     "broker.clock",
     "broker.statistics",
     "broker.version",
+    "broker.whole_files",
     "broker.timers",
     "broker.option_types",
     "broker.options",
     "broker.ignored_options",
+    "broker.psk_file",
     "broker.config_lines",
     "broker.config_sections",
     "broker.config",
@@ -33,6 +35,8 @@ BROKER = (
     "broker.message",
     "broker.access",
     "broker.settings",
+    "broker.limits",
+    "broker.overruns",
     "broker.session.states",
     "broker.session.outgoing",
     "broker.session.link",
@@ -40,7 +44,9 @@ BROKER = (
     "broker.worker",
     "broker.topics.filters",
     "broker.topics.aliases",
+    "broker.guard.*",
     "broker.authentication.*",
+    "broker.session.waiting",
     "broker.session.session",
     "broker.session.registry",
     "broker.topics.shared",
@@ -64,6 +70,7 @@ BROKER = (
     "broker.sys_topics",
     "broker.housekeeping",
     "broker.pki",
+    "broker.tls_listeners",
     "broker.restore",
     "broker.store",
     "broker.broker",
@@ -79,13 +86,15 @@ BROKER = (
 ONLY_IN = {
     "socket": ("broker/listeners",),
     "selectors": ("broker/listeners",),
-    "ssl": ("broker/layers/tls.py",),
+    "ssl": ("broker/layers/tls.py", "broker/layers/tls_context.py", "broker/layers/psk.py"),
+    "sslpsk3": ("broker/layers/psk.py",),
     "time": ("broker/clock.py",),
     "ZODB": ("persistence",),
     "BTrees": ("persistence",),
     "persistent": ("persistence",),
     "transaction": ("persistence",),
     "cryptography": ("broker/pki.py",),
+    "argon2": ("broker/guard/hashes.py",),
 }
 NOT_IN_FORMATS = ("threading", "logging", "time", "socket", "selectors", "ssl", "asyncio")
 # A bare clone has none of these; what needs them imports them in a function, when it is needed.
@@ -97,6 +106,8 @@ OPTIONAL = (
     "zodburi",
     "relstorage",
     "cryptography",
+    "argon2",
+    "sslpsk3",
 )
 
 # Every run of pytest in an environment that has the package imports it: all else is imported when

@@ -3,13 +3,12 @@
 As `broker/handlers/conduct_checks.py` does of the other packets.
 """
 
-from collections.abc import Iterator
-
 from broker.conduct import REMEMBERED, Conduct
 from broker.connection import Connection
-from broker.handlers.conduct_checks import not_discarded, remember
+from broker.handlers.conduct_checks import is_first, not_discarded, remember
 from broker.session.session import Session
 from broker.session.states import AWAITS_PUBACK, AWAITS_PUBCOMP, AWAITS_PUBREC
+from formats.errors import Rule
 from formats.mqtt import rules
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
 from oracle import facts
@@ -29,29 +28,41 @@ def saw_puback(
     if outgoing is None or outgoing.state != AWAITS_PUBACK:
         _saw_unexpected(connection, conduct, session, packet_id, "PUBACK", data, pos, end)
         return 0
-    waiting = _waiting(session, AWAITS_PUBACK)
     connection.witness(facts.ACKNOWLEDGED_QOS_1 | facts.RECEIVED_QOS_1, data, pos, end)
-    first = next(waiting)
-    if first != packet_id:
-        _overtaken(conduct, first, AWAITS_PUBACK)
+    first = _overtakes(conduct, session, packet_id, AWAITS_PUBACK)
+    if first:
         seen = f"packet identifier {packet_id} before {first}"
         connection.notice(rules.PUBACK_ORDER, seen, data, pos, end)
-    if next(waiting, 0):
+    if _another_waits(session, packet_id, AWAITS_PUBACK):
         connection.witness(facts.SEVERAL_IN_FLIGHT_TO_IT, data, pos, end)
-        return packet_id + 1
+        return 0 if conduct.overtaken else packet_id + 1
     return 0
 
 
-def _waiting(session: Session, state: int) -> Iterator[int]:
-    """Packet ids of what was sent and awaits this acknowledgement, the first sent first."""
-    return (key for key, one in session.inflight.items() if one.state == state)
+def _another_waits(session: Session, packet_id: int, state: int) -> bool:
+    return any(one.state == state and key != packet_id for key, one in session.inflight.items())
 
 
-def _overtaken(conduct: Conduct, packet_id: int, state: int) -> None:
-    if conduct.overtaken is None:
-        conduct.overtaken = {}
-    if len(conduct.overtaken) < REMEMBERED:
-        conduct.overtaken[packet_id] = state
+def _overtakes(conduct: Conduct, session: Session, packet_id: int, state: int) -> int:
+    """The first packet sent that should have been acknowledged before this one, 0 for none.
+
+    What is overtaken once is not held against later acknowledgements again.
+    """
+    if conduct.overtaken and conduct.overtaken.pop(packet_id, None) is not None:
+        return 0
+    if packet_id in conduct.inherited:
+        return 0  # it may be about the PUBLISH of an earlier connection
+    first = 0
+    for key, one in session.inflight.items():
+        if key == packet_id:
+            break
+        if one.state == state and not (conduct.overtaken and key in conduct.overtaken):
+            first = first or key
+            if conduct.overtaken is None:
+                conduct.overtaken = {}
+            if len(conduct.overtaken) < REMEMBERED:
+                conduct.overtaken[key] = state
+    return first
 
 
 def saw_pubrec(
@@ -67,18 +78,24 @@ def saw_pubrec(
     if outgoing is None or outgoing.state == AWAITS_PUBACK:
         connection.witness(shown, data, pos, end)
         _saw_unexpected(connection, conduct, session, packet_id, "PUBREC", data, pos, end)
+        conduct.inherited = {
+            *conduct.inherited,
+            packet_id,
+        }  # it is answered by a PUBREL, which is due a PUBCOMP
         return
     if outgoing.state == AWAITS_PUBCOMP:
         connection.witness(shown | facts.RECORDED_AGAIN, data, pos, end)
+        if packet_id not in conduct.inherited:
+            seen = f"PUBREC of packet identifier {packet_id} again"
+            connection.notice(rules.ACKNOWLEDGEMENT_UNKNOWN, seen, data, pos, end)
+            conduct.inherited = {*conduct.inherited, packet_id}  # the same
         return
-    waiting = _waiting(session, AWAITS_PUBREC)
-    first = next(waiting)
     shown |= facts.RECORDED_QOS_2 | facts.RECEIVED_QOS_2
-    if first != packet_id or next(waiting, 0):
+    if _another_waits(session, packet_id, AWAITS_PUBREC):
         shown |= facts.SEVERAL_QOS_2_IN_FLIGHT_TO_IT
     connection.witness(shown, data, pos, end)
-    if first != packet_id:
-        _overtaken(conduct, first, AWAITS_PUBREC)
+    first = _overtakes(conduct, session, packet_id, AWAITS_PUBREC)
+    if first:
         seen = f"packet identifier {packet_id} before {first}"
         connection.notice(rules.PUBREC_ORDER, seen, data, pos, end)
 
@@ -94,34 +111,56 @@ def saw_pubrel(
     shown = facts.of_pubrel(pubrel)
     if packet_id not in session.received:
         connection.witness(shown, data, pos, end)
-        if not conduct.resumed and not conduct.published:
-            rule = not_discarded(connection, conduct)
-            if rule is rules.DUP_ON_FIRST_SENDING:
-                rule = rules.PUBREL_UNKNOWN
-            if rule is not None:
-                connection.notice(rule, f"packet identifier {packet_id}", data, pos, end)
-        elif not conduct.resumed and connection.version == 5:
-            released = conduct.released is not None and packet_id in conduct.released
-            rule = rules.RESENT_WHILE_CONNECTED if released else rules.PUBREL_UNKNOWN
+        rule = _of_unexpected_pubrel(connection, conduct, packet_id)
+        if rule is not None:
             connection.notice(rule, f"packet identifier {packet_id}", data, pos, end)
         return
     shown |= facts.RELEASED_QOS_2
-    if packet_id in conduct.carried:
+    first = 0
+    if packet_id in session.carried:
         shown |= facts.RESENT_PUBREL
         if conduct.repeated is None:
             conduct.repeated = set()
         conduct.repeated.add(packet_id)
     else:
-        waiting = (key for key in session.received if key not in session.carried)
-        first = next(waiting)
-        if first != packet_id or next(waiting, 0):
+        if any(key != packet_id and key not in session.carried for key in session.received):
             shown |= facts.SEVERAL_IN_FLIGHT_FROM_IT
-        if first != packet_id:
-            _overtaken(conduct, first, -1)
-            seen = f"packet identifier {packet_id} before {first}"
-            connection.notice(rules.PUBREL_ORDER, seen, data, pos, end)
+        first = _released_late(conduct, session, packet_id)
     connection.witness(shown, data, pos, end)
+    if first:
+        seen = f"packet identifier {packet_id} before {first}"
+        connection.notice(rules.PUBREL_ORDER, seen, data, pos, end)
     conduct.released = remember(conduct.released, packet_id)
+
+
+def _released_late(conduct: Conduct, session: Session, packet_id: int) -> int:
+    """The first packet id whose PUBREL should have come before this one, 0 for none."""
+    unreleased = conduct.unreleased or set()
+    if packet_id in unreleased:
+        unreleased.discard(packet_id)
+        return 0
+    first = 0
+    for key in session.received:
+        if key == packet_id:
+            break
+        if key not in session.carried and key not in unreleased:
+            first = first or key
+            unreleased.add(key)
+    if first:
+        conduct.unreleased = unreleased
+    return first
+
+
+def _of_unexpected_pubrel(connection: Connection, conduct: Conduct, packet_id: int) -> Rule | None:
+    """The rule that is broken by a PUBREL of what is not recorded, if any is."""
+    if conduct.released and packet_id in conduct.released:
+        return rules.RESENT_WHILE_CONNECTED if connection.version == 5 else None
+    if conduct.resumed:
+        return None  # its PUBCOMP was lost on an earlier connection
+    if is_first(connection, conduct, packet_id):
+        rule = not_discarded(connection, conduct)
+        return rules.PUBREL_UNKNOWN if rule is rules.DUP_ON_FIRST_SENDING else rule
+    return rules.PUBREL_UNKNOWN if connection.version == 5 else None
 
 
 def saw_pubcomp(
@@ -139,9 +178,7 @@ def saw_pubcomp(
         _saw_unexpected(connection, conduct, session, packet_id, "PUBCOMP", data, pos, end)
         return
     connection.witness(shown | facts.COMPLETED_QOS_2, data, pos, end)
-    first = next(_waiting(session, AWAITS_PUBCOMP))
-    if first != packet_id:
-        _overtaken(conduct, first, AWAITS_PUBCOMP)
+    _overtakes(conduct, session, packet_id, AWAITS_PUBCOMP)  # no rule has them in order
 
 
 def _saw_unexpected(
@@ -161,7 +198,18 @@ def _saw_unexpected(
         connection.notice(rules.ACKNOWLEDGEMENT_KIND, seen, data, pos, end)
     elif packet_id in conduct.inherited:
         return  # answered on the connection before, and here again
+    elif _may_be_older(connection, conduct, session, packet_id):
+        return
     elif packet == "PUBCOMP":
         connection.notice(rules.PUBCOMP_UNKNOWN, seen, data, pos, end)
     else:
         connection.notice(rules.ACKNOWLEDGEMENT_UNKNOWN, seen, data, pos, end)
+
+
+def _may_be_older(
+    connection: Connection, conduct: Conduct, session: Session, packet_id: int
+) -> bool:
+    """Whether a 3.1.1 client may mean a PUBLISH of the session that it has and the server has
+    forgotten (3.1.1, 3.2.2.2)."""
+    forgotten = conduct.asked_old and not conduct.resumed and connection.version != 5
+    return forgotten and packet_id > session.last_packet_id

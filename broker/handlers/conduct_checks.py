@@ -75,6 +75,7 @@ def saw_connect(connection: Connection, connect: Connect, data: bytes, pos: int,
     conduct.asked_old = not connect.clean_start
     record = conduct.record
     record.version = connect.version
+    record.transports = (connection.transport_name,)
     record.client_id = connect.client_id[:KEPT_CLIENT_ID] or None
     shown = facts.of_connect(connect) | BY_TRANSPORT[connection.transport_name]
     connection.witness(shown, data, pos, end)
@@ -109,8 +110,8 @@ def greeted(connection: Connection, session: Session, connack: Connack) -> None:
     if connack.session_present:
         shown |= facts.RESUMED
         conduct.resumed = True
-        conduct.carried = tuple(session.received)
-        conduct.inherited = frozenset(session.inflight)
+        conduct.carried = {packet_id: place for place, packet_id in enumerate(session.received)}
+        conduct.inherited = set(session.inflight)
     elif conduct.asked_old:
         shown |= facts.STARTED_ANEW
     connection.witness(shown, b"", 0, 0)
@@ -146,11 +147,12 @@ def saw_publish(connection: Connection, publish: Publish, data: bytes, pos: int,
             conduct.refused.discard(packet_id)
         if conduct.released:
             conduct.released.discard(packet_id)
-        if conduct.used and packet_id in conduct.used:
+        if packet_id in conduct.used:
             connection.witness(facts.REUSED_PACKET_ID, data, pos, end)
-            conduct.used = None
     conduct.published += 1
-    if conduct.used is not None and len(conduct.used) < REMEMBERED:
+    if len(conduct.used) < REMEMBERED:
+        if not conduct.used:
+            conduct.used = set()
         conduct.used.add(packet_id)
     if conduct.published > LONG_WAYS and connection.opens_shortcuts:
         connection.shortcut_qos1 = plain
@@ -175,11 +177,11 @@ def _saw_repetition(
     seen = f"packet identifier {packet_id}"
     if conduct.refused and packet_id in conduct.refused:
         connection.notice(rules.RESENT_AFTER_REFUSAL, seen, data, pos, end)
-    elif conduct.released and packet_id in conduct.released:
+    elif publish.qos == 2 and conduct.released and packet_id in conduct.released:
         connection.notice(rules.PUBLISH_AFTER_PUBREL, seen, data, pos, end)
-    elif packet_id in conduct.carried:
+    elif publish.qos == 2 and packet_id in session.carried:
         _saw_carried(connection, conduct, packet_id, data, pos, end)
-    elif connection.version == 5 and conduct.used and packet_id in conduct.used:
+    elif connection.version == 5 and packet_id in conduct.used:
         connection.notice(rules.RESENT_WHILE_CONNECTED, seen, data, pos, end)
     elif conduct.resumed:
         # Of QoS 1 nothing is remembered of what was answered on the last connection.
@@ -187,20 +189,27 @@ def _saw_repetition(
         if conduct.record.facts & fact:
             fact |= facts.RESENT_SEVERAL
         connection.witness(fact, data, pos, end)
-    elif not conduct.published:
+    elif is_first(connection, conduct, packet_id):
         rule = not_discarded(connection, conduct)
         if rule is not None:
             connection.notice(rule, seen, data, pos, end)
+
+
+def is_first(connection: Connection, conduct: Conduct, packet_id: int) -> bool:
+    """Whether no PUBLISH on this connection had the packet id, as far as all were looked at."""
+    looked_at_all = not connection.shortcut_qos1 and len(conduct.used) < REMEMBERED
+    return looked_at_all and packet_id not in conduct.used
 
 
 def not_discarded(connection: Connection, conduct: Conduct) -> Rule | None:
     """The rule that is broken by going on with a session that is no more, if any is.
 
     A 3.1.1 client that is told that its session is not present may go on with its own half (3.1.1,
-    3.2.2.2).
+    3.2.2.2), and one of 5.0 that does not wait for the CONNACK does not know.
     """
     if conduct.asked_old:
-        return rules.STATE_NOT_DISCARDED if connection.version == 5 else None
+        told = connection.version == 5 and not conduct.record.facts & facts.SENT_BEFORE_CONNACK
+        return rules.STATE_NOT_DISCARDED if told else None
     if conduct.record.facts & facts.DISCARDED_SESSION:
         return rules.STATE_REUSED_AFTER_CLEAN_START
     return rules.DUP_ON_FIRST_SENDING
@@ -212,20 +221,21 @@ def _saw_carried(
     """A QoS 2 message that was under way when the client connected comes again (4.4, 4.6)."""
     if conduct.repeated is None:
         conduct.repeated = set()
-    elif packet_id in conduct.repeated and connection.version == 5:
-        connection.notice(
-            rules.RESENT_WHILE_CONNECTED, f"packet identifier {packet_id}", data, pos, end
-        )
+    elif packet_id in conduct.repeated:
+        if connection.version == 5:  # 3.1.1 does not forbid it
+            seen = f"packet identifier {packet_id}"
+            connection.notice(rules.RESENT_WHILE_CONNECTED, seen, data, pos, end)
         return
-    place = conduct.carried.index(packet_id)
     connection.witness(
         facts.RESENT_PUBLISH | (facts.RESENT_SEVERAL if conduct.repeated else 0), data, pos, end
     )
     conduct.repeated.add(packet_id)
-    if place < conduct.place:
-        seen = f"packet identifier {packet_id} after {conduct.carried[conduct.place]}"
+    latest, places = conduct.latest, conduct.carried
+    if latest and places[packet_id] < places[latest]:
+        seen = f"packet identifier {packet_id} after {latest}"
         connection.notice(rules.RESEND_ORDER, seen, data, pos, end)
-    conduct.place = max(conduct.place, place)
+    else:
+        conduct.latest = packet_id
 
 
 def publish_refused(connection: Connection, packet_id: int) -> None:
@@ -269,9 +279,11 @@ def saw_subscribe(
     packet_id = packet.packet_id
     id_bytes = packet_id.to_bytes(2, "big")
     if packet_id in session.received or id_bytes in connection.open_ids:
-        id_in_use(connection, packet_id, data, pos, end)
-    else:
-        connection.open_ids.add(id_bytes)
+        # 3.x does not forbid to ask again while there is no answer.
+        if connection.version == 5 or data.find(data[pos:end], 0, pos) < 0:
+            id_in_use(connection, packet_id, data, pos, end)
+    elif connection.worker.journal is None:  # which holds back answers, and nobody knows which
+        connection.open_ids[id_bytes] = None
         connection.open_subscribes += 1
 
 
@@ -324,19 +336,21 @@ def saw_disconnect(
         connection.notice(rules.TOPIC_ALIAS_NOT_ACCEPTED, "DISCONNECT 0x94", data, pos, end)
     if session is None:
         return
+    for packet_id in conduct.unreleased or ():
+        if packet_id in session.received:
+            seen = f"packet identifier {packet_id}"
+            connection.notice(rules.PUBREL_MISSING, seen, data, pos, end)
     for packet_id, state in (conduct.overtaken or {}).items():
         seen = f"packet identifier {packet_id}"
-        if state < 0:
-            if packet_id in session.received:
-                connection.notice(rules.PUBREL_MISSING, seen, data, pos, end)
-            continue
         outgoing = session.inflight.get(packet_id)
         if outgoing is not None and outgoing.state == state:
             late = state == AWAITS_PUBCOMP
+            if late and session.expiry_interval_s:
+                continue  # it may come on the next connection
             rule = rules.PUBCOMP_MISSING if late else rules.ACKNOWLEDGEMENT_MISSING
             connection.notice(rule, seen, data, pos, end)
     if conduct.new_published:  # so it had begun to publish again
-        left_out = set(conduct.carried) - (conduct.repeated or set())
-        if left_out & session.carried:
-            seen = f"packet identifier {min(left_out & session.carried)}"
+        left_out = session.carried - (conduct.repeated or set())
+        if left_out:
+            seen = f"packet identifier {min(left_out, key=conduct.carried.__getitem__)}"
             connection.notice(rules.RESEND_INCOMPLETE, seen, data, pos, end)

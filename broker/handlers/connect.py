@@ -1,8 +1,8 @@
 """CONNECT: from the packet to a session and a CONNACK (5.0 and 3.1.1, section 3.1.4).
 
-The steps are check, authenticate, claim, open. Authentication may take further packets (AUTH), a
-claim may take a turn through another listener's thread; meanwhile the connection handles nothing
-else.
+The steps are check, authenticate, claim, open. Authentication may take further packets (AUTH) or a
+slow hash on a thread of its own, a claim may take a turn through another listener's thread;
+meanwhile the connection handles nothing else.
 
 Threads: the connection's worker, but for `release_session`, which the owner of the session runs.
 """
@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from broker.access import NOT_AUTHORIZED, SUCCESS, Client
+from broker.access import NOT_AUTHORIZED, PENDING, SUCCESS, Client
 from broker.authentication.method import Continue, Failure, Step
 from broker.authentication.method import Success as Authenticated
 from broker.conduct import start_of
@@ -19,6 +19,7 @@ from broker.connection import Connection, Handlers
 from broker.handlers.checks import is_utf8, version_of
 from broker.handlers.conduct_checks import greeted, saw_connect
 from broker.handlers.connack import auth_properties, connack_properties, send_quota, session_expiry
+from broker.handlers.over_limits import connect_over_limits
 from broker.output import PLAIN_3, PLAIN_5
 from broker.session.session import Session
 from broker.worker import Worker
@@ -37,6 +38,7 @@ from oracle import facts
 
 log = logging.getLogger("touchstone")
 
+SERVER_BUSY = 0x89
 BAD_AUTHENTICATION_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
 CONTINUE_AUTHENTICATION = 0x18
@@ -44,11 +46,18 @@ MAXIMUM_CLIENT_ID_3_1 = 23  # characters (3.1, section 3.1)
 
 
 class ConnectHandler:
-    """CONNECT as the first packet; knows which handlers a connection has afterwards."""
+    """CONNECT as the first packet; knows which handlers a connection has afterwards.
 
-    def __init__(self, authenticating: Handlers, connected: Handlers) -> None:
+    Attributes:
+        guarded: those of a client that may not publish everything.
+    """
+
+    def __init__(
+        self, authenticating: Handlers, connected: Handlers, guarded: Handlers = ()
+    ) -> None:
         self.authenticating = authenticating
         self.connected = connected
+        self.guarded = guarded
 
     def handle(self, connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
         """Check the packet and begin (3.1.4)."""
@@ -67,6 +76,10 @@ class ConnectHandler:
         if violation is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
             connection.broke(violation, data, start_of(pos, end), end)
             connection.refuse(violation.rule.reason, str(violation), logged=True)
+            return
+        over = connect_over_limits(connection, connect)
+        if over is not None:
+            connection.refuse(*over, logged=True)
             return
         connection.client_id = connect.client_id or self._assign(connection)
         user_name, password = connect.user_name, connect.password
@@ -149,23 +162,44 @@ class ConnectHandler:
 
     def _admit(self, connection: Connection, authenticated: Authenticated | None) -> None:
         """Ask access control, then for the session."""
-        client, connect = connection.client, connection.connect
+        client, access = connection.client, connection.settings.access
         assert client is not None
-        assert connect is not None
         if authenticated is not None:
             client.authenticated_by = connection.authentication_method
             if authenticated.user_name is not None:
                 client.user_name = authenticated.user_name
-        access = connection.settings.access
+                client.proven = True
         reason = access.connect(client)
-        will = connect.will
-        if (
-            reason == SUCCESS
-            and will is not None
-            and access.checks_publish
-            and not access.publish(client, will.topic, will.qos, will.retain)
-        ):
-            reason = NOT_AUTHORIZED
+        if reason != PENDING:
+            self._decided(connection, client, authenticated, reason)
+            return
+        connection.hold(reading=True)
+
+        def decided(reason: int) -> None:
+            def decide() -> None:
+                self._decided(connection, client, authenticated, reason)
+
+            connection.worker.post(lambda: connection.attempt(decide))
+
+        if not access.prove(client, lambda: not connection.ended, decided):
+            connection.refuse(SERVER_BUSY, "too many logins wait")
+
+    def _decided(
+        self,
+        connection: Connection,
+        client: Client,
+        authenticated: Authenticated | None,
+        reason: int,
+    ) -> None:
+        """Access control has answered."""
+        connect = connection.connect
+        if connection.ended or connect is None:
+            return
+        client.password = None
+        if reason == SUCCESS and connect.will is not None:
+            rights = connection.settings.access.rights(client)
+            if rights is not None and not rights.may_publish(connect.will.topic):
+                reason = NOT_AUTHORIZED
         if reason != SUCCESS:
             connection.refuse(reason, f"user name {client.user_name!r}")
             return
@@ -189,12 +223,11 @@ class ConnectHandler:
         if owner is worker:
             self._open(connection, session, created, authenticated)
             return
-        if not connection.held:
-            connection.hold()
+        connection.hold()
 
         def claim_again() -> None:
             if not connection.ended:
-                self._claim(connection, authenticated)
+                connection.attempt(lambda: self._claim(connection, authenticated))
 
         owner.post(lambda: self._let_go(connection, session, owner, claim_again))
 
@@ -215,15 +248,20 @@ class ConnectHandler:
     ) -> None:
         """On the owner's thread: end the old connection and hand the session to the new one's
         worker."""
-        if session.worker is owner and not session.ended:
-            take_over(session)
-            if owner.journal is not None:
-                owner.journal.submit()  # before anything the next owner, or session, notes
-            if not session.ended:
-                session.worker = connection.worker
-                connection.worker.post(
-                    lambda: connection.context.lifetime.adopt(session, connection.worker)
-                )
+        try:
+            if session.worker is owner and not session.ended:
+                take_over(session)
+                if owner.journal is not None:
+                    owner.journal.submit()  # before anything the next owner, or session, notes
+                if not session.ended:
+                    session.move(connection.worker)
+                    connection.worker.post(
+                        lambda: connection.context.lifetime.adopt(session, connection.worker)
+                    )
+        except Exception:
+            log.exception("%s: a bug of the broker ends this connection", connection.name)
+            connection.worker.post(connection.give_up)
+            return
         connection.worker.post(claim_again)
 
     def _open(
@@ -235,7 +273,9 @@ class ConnectHandler:
     ) -> None:
         """Clean Start or resume [MQTT5-3.1.4-4], then CONNACK [MQTT5-3.1.4-5] [MQTT3-3.1.4-4]."""
         context, connect, worker = connection.context, connection.connect, connection.worker
+        client = connection.client
         assert connect is not None
+        assert client is not None
         take_over(session)
         present = not created
         if session.ended:  # the takeover was its end, and somebody else may have begun the next
@@ -250,6 +290,7 @@ class ConnectHandler:
             session, present = fresh, False
             connection.witness(facts.DISCARDED_SESSION, b"", 0, 0)
         # [MQTT5-3.1.2-5] [MQTT5-3.1.2-6] [MQTT3-3.1.2-4] otherwise the session goes on, or is new
+        context.lifetime.grant(session, connection.settings.access.rights(client), worker)
         connection.session = session
         # [MQTT5-3.1.2-7] [MQTT3-3.1.2-8] [MQTT3-3.1.2-12] no longer that of the connection before
         session.will = connect.will  # [MQTT5-3.1.3-9]
@@ -264,8 +305,7 @@ class ConnectHandler:
             return
         # What the CONNACK says of sessions is durable first; until then messages wait.
         connection.wait_for_connack()
-        if not connection.held:
-            connection.hold()
+        connection.hold()
 
         def greet() -> None:
             if connection.session is session:
@@ -279,7 +319,9 @@ class ConnectHandler:
                     session.expiry_interval_s = 0.0  # it was promised to nobody
                 connection.refuse_to_keep()
 
-        journal.when_durable(greet, cannot_greet)
+        journal.when_durable(
+            lambda: connection.attempt(greet), lambda: connection.attempt(cannot_greet)
+        )
 
     def _greet(
         self,
@@ -292,7 +334,7 @@ class ConnectHandler:
         connect, worker = connection.connect, connection.worker
         assert connect is not None
         connection.connected = True
-        connection.handlers = self.connected
+        connection.handlers = self.connected if session.rights is None else self.guarded
         # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before; the next one ends the
         # connection [MQTT5-3.2.0-2]
         connack = Connack(present, 0, connack_properties(connection, connect, authenticated))
@@ -307,13 +349,10 @@ class ConnectHandler:
         worker.statistics.connections += 1
         connection.connect = connection.method = None
         connection.settle_plain()
-        if not (
-            connection.settings.access.checks_publish or connection.settings.access.checks_deliver
-        ):
-            connection.opens_shortcuts = True
-            if connection.conduct is None:  # nothing is looked at the long way first
-                plain = PLAIN_5 if connect.version == 5 else PLAIN_3
-                connection.shortcut_qos0 = connection.shortcut_qos1 = plain
+        connection.opens_shortcuts = True
+        if connection.conduct is None:  # nothing is looked at the long way first
+            plain = PLAIN_5 if connect.version == 5 else PLAIN_3
+            connection.shortcut_qos0 = connection.shortcut_qos1 = plain
         if connection.settings.connection_messages:
             log.info(
                 "%s: connected, MQTT %s, %s, session %s",

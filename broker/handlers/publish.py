@@ -12,6 +12,8 @@ from broker.connection import Connection
 from broker.durable_output import QUOTA_EXCEEDED
 from broker.handlers.checks import is_utf8
 from broker.handlers.conduct_checks import id_in_use, publish_refused, saw_publish
+from broker.handlers.over_limits import publish_over_limits
+from broker.logging_setup import quoted
 from broker.message import NEVER, Message
 from broker.output import PLAIN_3, PLAIN_5
 from broker.topics.tree import Route
@@ -64,6 +66,23 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
     _handle_any(connection, flags, data, pos, end)
 
 
+def handle_guarded_publish(
+    connection: Connection, flags: int, data: bytes, pos: int, end: int
+) -> None:
+    """Accept a PUBLISH of a client that may not publish everything.
+
+    What it has published before may take the short way; `_refusal` looks at the rest.
+    """
+    session = connection.session
+    rights = session.rights if session is not None else None
+    if end - pos > 2 and rights is not None:
+        after = pos + 2 + (data[pos] << 8 | data[pos + 1])
+        if rights.remembers(data[pos + 2 : after]):
+            handle_publish(connection, flags, data, pos, end)
+            return
+    _handle_any(connection, flags, data, pos, end)
+
+
 def _pass_on_qos0(
     connection: Connection,
     route: Route,
@@ -101,7 +120,7 @@ def _pass_on_qos1(
     open_ids = connection.open_ids
     if id_bytes in open_ids:
         id_in_use(connection, int.from_bytes(id_bytes, "big"), data, pos, end)
-    open_ids.add(id_bytes)
+    open_ids[id_bytes] = None
     settings = connection.settings
     if len(open_ids) + connection.unanswered > settings.receive_maximum:
         _check_receive_maximum(connection)
@@ -157,6 +176,8 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
             expires_at = worker.now + interval
     for behaviour in connection.context.behaviours.publish_received:
         if behaviour(connection, publish):
+            if publish.qos and not connection.ended:
+                publish_refused(connection, publish.packet_id)
             return
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
@@ -170,6 +191,10 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
         if reason == PAYLOAD_FORMAT_INVALID and connection.conduct is not None:
             connection.notice(rules.PAYLOAD_NOT_UTF_8, publish.topic, data, pos, end)
         _refuse(connection, publish, reason)
+        return
+    over = publish_over_limits(connection, publish)
+    if over is not None:
+        _refuse(connection, publish, *over)
         return
     journal = worker.journal
     noted = journal.count if journal is not None else 0
@@ -201,7 +226,7 @@ def _count_unanswered(connection: Connection, publish: Publish) -> None:
     if publish.qos == 2 and session is not None and publish.packet_id in session.received:
         return
     if publish.qos == 1:
-        connection.open_ids.add(publish.packet_id.to_bytes(2, "big"))
+        connection.open_ids[publish.packet_id.to_bytes(2, "big")] = None
     else:
         connection.unanswered += 1
     if len(connection.open_ids) + connection.unanswered >= connection.settings.receive_maximum:
@@ -258,12 +283,9 @@ def _refusal(connection: Connection, publish: Publish) -> int:
         and not is_utf8(publish.payload)
     ):
         return PAYLOAD_FORMAT_INVALID
-    access, client = connection.settings.access, connection.client
-    if (
-        access.checks_publish
-        and client is not None
-        and not access.publish(client, publish.topic, publish.qos, publish.retain)
-    ):
+    session = connection.session
+    rights = session.rights if session is not None else None
+    if rights is not None and not rights.may_publish(publish.topic):
         return NOT_AUTHORIZED
     if publish.qos and connection.version == 5 and connection.worker.failing:
         route = connection.context.tree.route(publish.topic)
@@ -280,9 +302,12 @@ _WORDS = {
 }
 
 
-def _refuse(connection: Connection, publish: Publish, reason: int) -> None:
+def _refuse(connection: Connection, publish: Publish, reason: int, over: str = "") -> None:
     """Tell a 5.0 client; a 3.x client is answered as if nothing were wrong [MQTT3-3.3.5-2]."""
-    log.warning("%s: PUBLISH to %r refused: %s", connection.name, publish.topic, _WORDS[reason])
+    words = over or _WORDS[reason]
+    if not over:  # otherwise it is logged
+        topic = quoted(publish.topic)
+        log.warning("%s: PUBLISH to %s refused: %s", connection.name, topic, words)
     if not publish.qos:
         return
     if connection.version != 5:
@@ -293,4 +318,4 @@ def _refuse(connection: Connection, publish: Publish, reason: int) -> None:
         return
     publish_refused(connection, publish.packet_id)
     kind = Puback if publish.qos == 1 else Pubrec  # [MQTT5-4.3.3-9] the packet id is free again
-    connection.send(kind(publish.packet_id, reason, {REASON_STRING: _WORDS[reason]}))
+    connection.send(kind(publish.packet_id, reason, {REASON_STRING: words}))

@@ -5,7 +5,9 @@ from functools import partial
 from broker.access import NOT_AUTHORIZED
 from broker.behaviours import user_properties
 from broker.connection import Connection
+from broker.durable_output import QUOTA_EXCEEDED
 from broker.handlers.conduct_checks import saw_subscribe
+from broker.handlers.over_limits import subscription_over_limits, user_properties_over
 from broker.keeping import subscription_row
 from broker.session.session import Session
 from broker.session.session import Subscription as Granted
@@ -40,10 +42,11 @@ def handle_subscribe(connection: Connection, flags: int, data: bytes, pos: int, 
     identifier = _identifier(connection, subscribe.properties)
     for wanted in subscribe.subscriptions:
         _check_available(connection, wanted)
+    over = user_properties_over(connection, subscribe.properties)
     reasons: list[int] = []
     due: list[Granted] = []  # retained messages, in the order of the filters
     for wanted in subscribe.subscriptions:
-        reason = _refusal(connection, wanted)
+        reason = QUOTA_EXCEEDED if over else _refusal(connection, session, wanted)
         if reason:
             # 3.1 knows no failure: acknowledged as if granted (3.1, section 3.8)
             reasons.append(0 if connection.version == 3 else reason)
@@ -98,17 +101,16 @@ def _check_available(connection: Connection, wanted: Subscription) -> None:
         raise ProtocolViolation(rules.SHARED_NOT_SUPPORTED, wanted.topic_filter)
 
 
-def _refusal(connection: Connection, wanted: Subscription) -> int:
+def _refusal(connection: Connection, session: Session, wanted: Subscription) -> int:
     """Why this filter is not granted, 0 when nothing is against it."""
     if not connection.settings.wildcards_available and has_wildcard(wanted.topic_filter):
         return FAILURE  # [MQTT3-3.8.3-2] a 5.0 client does not get this far
-    access, client = connection.settings.access, connection.client
-    if access.checks_subscribe and client is not None:
+    rights = session.rights
+    if rights is not None:
         shared = parse_shared(wanted.topic_filter) if connection.version == 5 else None
-        topic_filter = shared[1] if shared else wanted.topic_filter
-        if not access.subscribe(client, topic_filter, wanted.qos):
+        if not rights.may_subscribe(shared[1] if shared else wanted.topic_filter):
             return NOT_AUTHORIZED
-    return 0
+    return subscription_over_limits(connection, session, wanted)
 
 
 def _grant(connection: Connection, wanted: Subscription) -> int:
@@ -169,17 +171,12 @@ def _send_retained(connection: Connection, session: Session, granted: Granted) -
     queue beyond its maximum so, but not one after the other.
     """
     identifiers = (granted.identifier,) if granted.identifier else ()
-    access, client = connection.settings.access, connection.client
-    queue = session.queue
-    full = 0 < session.maximum_queued <= len(queue)
+    rights = session.rights
+    full = session.full
     for message in connection.context.retained.match(granted.topic_filter, connection.worker.now):
         if granted.no_local and message.origin == session.client_id:
             continue  # [MQTT5-3.8.3-3]
-        if (
-            access.checks_deliver
-            and client is not None
-            and not access.deliver(client, message.topic)
-        ):
+        if rights is not None and not rights.may_receive(message.topic):
             continue
         qos = connection.context.router.qos(granted.qos, message.qos)
         if not full and _waits(connection, session, qos):

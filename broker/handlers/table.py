@@ -7,7 +7,7 @@ from broker.connection import Connection, Handler, Handlers
 from broker.handlers.acks import handle_puback, handle_pubcomp, handle_pubrec, handle_pubrel
 from broker.handlers.connect import ConnectHandler
 from broker.handlers.control import AuthHandler, handle_disconnect, handle_pingreq
-from broker.handlers.publish import handle_publish
+from broker.handlers.publish import handle_guarded_publish, handle_publish
 from broker.handlers.subscribe import handle_subscribe, handle_unsubscribe
 from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
@@ -49,6 +49,7 @@ def build() -> Handlers:
         (auth.before_connack, auth.connected),
     )
     connect.authenticating = tuple(row[0] for row in rows)
-    connect.connected = tuple(row[1] for row in rows)
+    connected = connect.connected = tuple(row[1] for row in rows)
+    connect.guarded = (*connected[:3], handle_guarded_publish, *connected[4:])
     first = rules.NOT_CONNECT_FIRST  # [MQTT5-3.1.0-1] [MQTT3-3.1.0-1]
     return tuple(connect.handle if kind == 1 else refuse(first, kind) for kind in range(16))

@@ -9,13 +9,18 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from broker.clock import Clock
 from broker.connection import Connection, Handlers
 from broker.context import Context
 from broker.entrance import Entrance
+from broker.handlers.unwelcome import refusing
 from broker.layers.tls import TlsLayer
+from broker.listeners.descriptors import Reserve, limit_for_clients
+from broker.listeners.door import REASONS, Door
 from broker.listeners.loop import Loop
 from broker.listeners.polling import READ
 from broker.listeners.stream import Stream
@@ -30,6 +35,8 @@ PORTS_TRIED = 5  # for `listener 0`
 FAMILIES = {None: socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 ACCEPTS_A_ROUND = 64  # so that a rush of clients does not stop those that are connected
 WITHOUT_DESCRIPTORS_S = 1.0  # how long not to accept when the process has no file descriptor left
+WITHOUT_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+UNWELCOME_S = 2.0  # how long one that came too many may take to send its CONNECT
 SHUTTING_DOWN = 0x8B
 
 
@@ -102,6 +109,7 @@ class TcpListener:
 
     Args:
         tls:  makes the TLS layer of each connection; None for plain TCP.
+        door: lets connections in, or not.
         make: makes the connection.
     """
 
@@ -113,7 +121,7 @@ class TcpListener:
         clock: Clock,
         sockets: list[socket.socket],
         tls: Callable[[], TlsLayer] | None,
-        max_connections: int = -1,
+        door: Door,
         nodelay: bool = True,
         origins: tuple[str, ...] = (),
         make: MakeConnection = Connection,
@@ -127,7 +135,12 @@ class TcpListener:
         self._handlers = handlers
         self._sockets = sockets
         self._make_tls = tls
-        self._max_connections = max_connections
+        self._door = door
+        self._unwelcome = {
+            limit: refusing(handlers, reason, f"{limit} is reached")
+            for limit, reason in REASONS.items()
+        }
+        self._reserve = Reserve()
         self._nodelay = nodelay
         self._origins = origins
         self._make = make
@@ -157,38 +170,61 @@ class TcpListener:
                 sock, peer = server.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:  # most likely no file descriptor is left
-                log.error("port %d: accepts nothing for a moment: %s", self.port, error.strerror)
-                self._accepting(False)
-                self.loop.timers.at(
-                    self.loop.now + WITHOUT_DESCRIPTORS_S, lambda _now: self._accepting(True)
-                )
+            except OSError as error:
+                self._cannot_accept(server, error)
                 return
             self.loop.statistics.sockets += 1
-            if self._full():
-                log.warning(
-                    "port %d: refused, max_connections is %d", self.port, self._max_connections
-                )
+            if sock.fileno() >= limit_for_clients():
+                self.loop.limited("descriptors", f"{peer[0]}: closed, the rest is for files")
                 sock.close()
                 continue
-            self._welcome(
-                sock, f"[{peer[0]}]:{peer[1]}" if ":" in peer[0] else f"{peer[0]}:{peer[1]}"
-            )
+            self._admit(sock, peer)
 
-    def _full(self) -> bool:
-        limit = self._max_connections
-        if not 0 <= limit <= len(self._open):
-            return False
-        return limit <= sum(not connection.ended for connection in self._open.values())
+    def _cannot_accept(self, server: socket.socket, error: OSError) -> None:
+        """Most likely no file descriptor is left, and not even the next attempt would help: close
+        who waits, and try again in a while."""
+        words = f"accepts nothing for a moment: {error.strerror}"
+        if error.errno in WITHOUT_DESCRIPTORS:
+            self.loop.limited("descriptors", words)
+            if self._reserve.give():
+                with suppress(OSError):
+                    for _ in range(ACCEPTS_A_ROUND):
+                        server.accept()[0].close()
+                self._reserve.take()
+        else:
+            log.error("port %d: %s", self.port, words)
+        self._accepting(False)
+        self.loop.timers.at(self.loop.now + WITHOUT_DESCRIPTORS_S, self._accept_again)
 
-    def _welcome(self, sock: socket.socket, address: str) -> None:
+    def _accept_again(self, _now: float) -> None:
+        if self._sockets:  # it has not stopped meanwhile
+            self._reserve.take()
+            self._accepting(True)
+
+    def _admit(self, sock: socket.socket, peer: Any) -> None:
+        """Let a client in; or if there are too many let it say who it is, and tell it."""
+        host, port = peer[:2]
+        door = self._door
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        limit = door.enter(host, self.loop.now)
+        if not limit:
+            self._welcome(sock, address, self._handlers, partial(door.leave, host))
+            return
+        self.loop.limited(limit, f"{host}: refused")
+        if not door.wait_outside():
+            sock.close()
+            return
+        connection = self._welcome(sock, address, self._unwelcome[limit], door.go_away)
+        self.loop.timers.at(self.loop.now + UNWELCOME_S, lambda _now: connection.close())
+
+    def _welcome(
+        self, sock: socket.socket, address: str, handlers: Handlers, leaving: Callable[[], None]
+    ) -> Connection:
         sock.setblocking(False)
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = Stream(self.loop, sock)
-        connection = self._make(
-            self.loop, self._context, self._settings, stream, address, self._handlers
-        )
+        connection = self._make(self.loop, self._context, self._settings, stream, address, handlers)
         entrance = Entrance(connection, self._make_tls, self._origins)
 
         def receive(data: bytes) -> None:
@@ -199,15 +235,17 @@ class TcpListener:
         stream.receive = receive
         stream.lose = connection.lost
         stream.drained = connection.drained
+        stream.leaving = leaving
         stream.gone = lambda: self._forget(stream, connection)
         self._open[stream] = connection
         stream.open()
+        return connection
 
     def _forget(self, stream: Stream, connection: Connection) -> None:
         self._open.pop(stream, None)
         connection.gone(stream.peer_closed or self._stopping)
         stream.receive = stream.lose = _nothing  # what they hold together can go
-        stream.drained = stream.gone = _nothing_at_all
+        stream.drained = stream.gone = stream.leaving = _nothing_at_all
         self._end_if_closed()
 
     def begin_stop(self) -> None:
@@ -219,6 +257,7 @@ class TcpListener:
         for server in self._sockets:
             server.close()
         self._sockets = []
+        self._reserve.give()
         self.loop.post(self._tell_all)  # after what waits in inboxes now
 
     def _tell_all(self) -> None:
@@ -255,6 +294,7 @@ class TcpListener:
         """Give up the sockets of a listener that was never started."""
         for server in self._sockets:
             server.close()
+        self._reserve.give()
         self.loop.close()
 
 

@@ -12,7 +12,8 @@ class Outgoing:
         retain:      the RETAIN flag it goes out with.
         identifiers: Subscription Identifiers of the subscriptions that matched.
         share:       the `$share/NAME/FILTER` it came through; "" if none.
-        place:       in the database; 0 where the session is not kept there.
+        place:       in the database; 0 where the session is not kept there, or COUNTED of a large
+                     message that is sent.
         packet_id:   0 until it is sent.
         state:       of `broker/session/states.py`, once it is sent.
     """

@@ -6,6 +6,7 @@ business alone.
 
 import threading
 
+from broker.limits import QueueLimits
 from broker.session.session import Session
 from broker.worker import Worker
 
@@ -13,11 +14,10 @@ from broker.worker import Worker
 class SessionRegistry:
     """All sessions of a broker, connected or not."""
 
-    def __init__(self, maximum_queued: int, queue_qos0: bool) -> None:
+    def __init__(self, limits: QueueLimits) -> None:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
-        self._maximum_queued = maximum_queued
-        self._queue_qos0 = queue_qos0
+        self._limits = limits
         self.maximum = 0  # the most there have been at once
 
     def find_or_create(self, client_id: str, worker: Worker) -> tuple[Session, bool]:
@@ -27,6 +27,7 @@ class SessionRegistry:
         [MQTT3-3.1.3-2].
         """
         with self._lock:
+            self._limits.include(worker)
             session = self._sessions.get(client_id)
             if session is not None:
                 return session, False
@@ -41,7 +42,7 @@ class SessionRegistry:
 
     def make(self, client_id: str, worker: Worker) -> Session:
         """A session that is not registered."""
-        return Session(client_id, worker, self._maximum_queued, self._queue_qos0)
+        return Session(client_id, worker, self._limits)
 
     def replace(self, old: Session, new: Session) -> None:
         """Let `new` take the place of `old`, which its worker has ended (Clean Start)."""

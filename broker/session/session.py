@@ -10,6 +10,8 @@ such a wake-up on to the new one.
 
 from collections import deque
 
+from broker.access import Rights
+from broker.limits import QueueLimits
 from broker.message import NEVER, Message
 from broker.session.link import Delivery, Link
 from broker.session.outgoing import Outgoing
@@ -22,10 +24,13 @@ from broker.session.states import (
     GOT_PUBREC_ERROR,
     NEXT,
 )
+from broker.session.waiting import COUNTED, NOTHING, Waiting
 from broker.timers import Timer, cancel
 from broker.worker import Worker
 from formats.mqtt.connect import Will
 
+# What most sessions have of what takes room even when it is empty; nothing is ever added.
+NO_IDS: set[int] = set()
 UNSOLICITED_INBOX = 100_000  # QoS 0 messages in one inbox beyond which more are dropped
 
 
@@ -61,13 +66,12 @@ class Subscription:
         self.share = share  # the whole `$share/NAME/FILTER`; "" when not shared
 
 
-class Session:
+class Session(Waiting):
     """The broker's half of one client's Session State.
 
     Attributes:
         subscriptions: by topic filter as subscribed, `$share/...` included.
         inflight:   sent and not completely acknowledged, by packet id, in the order first sent.
-        queue:      due to the client and not sent yet, oldest first.
         received:   packet ids of QoS 2 messages that await PUBREL, with their topics.
         carried:    those of them that an earlier connection received: they take nothing of the
                     Receive Maximum of this one (4.9).
@@ -78,27 +82,21 @@ class Session:
         expiry_interval_s: 0 ends the session with its connection, NEVER keeps it.
         expires_at: when it ends, on the broker's clock, while not connected; NEVER otherwise.
         timers:     what its worker is to call at `expires_at` and `will_due`.
-        will, will_due: the Will Message of the latest connection, and when it is to be published
-                    (None while connected).
+        will, will_due: the Will Message of the latest connection, and when it is due, if it waits.
     """
 
     __slots__ = (
         "carried",
-        "client_id",
         "connection",
-        "ended",
         "expires_at",
         "expiry_interval_s",
         "inbox",
         "inflight",
         "last_packet_id",
-        "maximum_queued",
         "next_puback",
-        "number",
-        "queue",
-        "queue_qos0",
         "received",
         "resend",
+        "rights",
         "send_quota",
         "subscriptions",
         "timers",
@@ -106,36 +104,28 @@ class Session:
         "version",
         "will",
         "will_due",
-        "worker",
     )
 
-    def __init__(
-        self, client_id: str, worker: Worker, maximum_queued: int, queue_qos0: bool
-    ) -> None:
-        self.client_id = client_id
-        self.worker = worker
+    def __init__(self, client_id: str, worker: Worker, limits: QueueLimits) -> None:
+        super().__init__(client_id, worker, limits)
         self.connection: Link | None = None
         self.version = 0
-        self.ended = False
         self.subscriptions: dict[str, Subscription] = {}
-        self.inbox: deque[Delivery] = deque()
-        self.queue: deque[Outgoing] = deque()
-        self.resend: deque[Outgoing] = deque()
+        self.inbox: list[Delivery] = []
+        self.resend = NOTHING
         self.inflight: dict[int, Outgoing] = {}
         self.received: dict[int, str] = {}
-        self.carried: set[int] = set()
+        self.carried = NO_IDS
         self.last_packet_id = 0
         self.next_puback = 0
         self.send_quota = 0
-        self.uncounted: set[int] = set()
-        self.number = 0  # in the database; 0 where the session is not kept there
-        self.maximum_queued = maximum_queued  # 0: no limit
-        self.queue_qos0 = queue_qos0
+        self.uncounted = NO_IDS
         self.expiry_interval_s = 0.0
         self.expires_at = NEVER
         self.timers: list[Timer] = []
         self.will: Will | None = None
         self.will_due: float | None = None
+        self.rights: Rights | None = None  # set by `Lifetime.grant`
 
     # What is due to the client.
 
@@ -153,8 +143,11 @@ class Session:
             return
         inbox = self.inbox
         while inbox:
-            message, qos, retain, identifiers, share, place = inbox.popleft()
-            self.deliver(message, qos, retain, identifiers, share, place)
+            # Others may append meanwhile: what was there goes out, and the rest next time.
+            deliveries = inbox[:]
+            del inbox[: len(deliveries)]
+            for message, qos, retain, identifiers, share, place in deliveries:
+                self.deliver(message, qos, retain, identifiers, share, place)
 
     def deliver(
         self,
@@ -170,7 +163,7 @@ class Session:
         if qos == 0:
             if connection is not None:
                 connection.send_qos0(message, retain, identifiers)
-            elif self.queue_qos0 and not self.ended:
+            elif self.limits.qos0 and not self.ended:
                 self._enqueue(Outgoing(message, 0, retain, identifiers, share), True)
             return
         outgoing = Outgoing(message, qos, retain, identifiers, share, place)
@@ -181,57 +174,19 @@ class Session:
             journal = self.worker.journal
             if not place and journal is not None:
                 outgoing.place = journal.next_place()
-        noted = place != 0
         if (
             self.send_quota <= 0  # so it is without a connection, too
             or connection is None
             or self.queue
             or self.resend
             or connection.congested
+            or (message.large and self._is_too_much(message))
         ):
-            self._enqueue(outgoing, noted)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
+            self._enqueue(outgoing, place != 0)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
         else:
-            self._send(connection, outgoing, noted)
-
-    def wait(self, message: Message, qos: int, retain: bool, identifiers: tuple[int, ...]) -> None:
-        """Keep a message for later, even beyond `maximum_queued`."""
-        outgoing = Outgoing(message, qos, retain, identifiers, "")
-        if self.number and qos and self.worker.journal is not None:
-            outgoing.place = self.worker.journal.next_place()
-        self.queue.append(outgoing)
-        self._note_state(outgoing)
-
-    def _note_gone(self, outgoing: Outgoing) -> None:
-        """Every way out of `queue` and `inflight` ends here, if the session is kept."""
-        journal = self.worker.journal
-        if outgoing.place and journal is not None:
-            journal.outgoing_gone(outgoing.place)
-
-    def _note_state(self, outgoing: Outgoing) -> None:
-        journal = self.worker.journal
-        if outgoing.place and journal is not None:
-            journal.outgoing(self.number, outgoing)
-
-    def _enqueue(self, outgoing: Outgoing, noted: bool) -> None:
-        if self.maximum_queued and len(self.queue) >= self.maximum_queued:
-            self._drop_expired()
-            if len(self.queue) >= self.maximum_queued:
-                self.worker.statistics.publish_dropped += 1
-                if noted:
-                    self._note_gone(outgoing)
-                return
-        self.queue.append(outgoing)
-        if not noted:
-            self._note_state(outgoing)
-
-    def _drop_expired(self) -> None:
-        now = self.worker.now
-        alive = [outgoing for outgoing in self.queue if outgoing.message.expires_at > now]
-        self.worker.statistics.publish_dropped += len(self.queue) - len(alive)
-        for outgoing in self.queue:
-            if outgoing.message.expires_at <= now:
-                self._note_gone(outgoing)
-        self.queue = deque(alive)
+            if message.large and not outgoing.place:
+                outgoing.place = COUNTED
+            self._send(connection, outgoing, place != 0)
 
     def _send(self, connection: Link, outgoing: Outgoing, noted: bool = True) -> None:
         packet_id = self.last_packet_id
@@ -250,6 +205,7 @@ class Session:
         self.last_packet_id = packet_id
         inflight[packet_id] = outgoing
         if outgoing.place:
+            self._hold(outgoing)
             self._note_state(outgoing)
         self.send_quota -= 1  # [MQTT5-4.9.0-2]
 
@@ -269,14 +225,12 @@ class Session:
             outgoing = queue[0]
             if outgoing.message.expires_at <= now:  # [MQTT5-3.3.2-5]
                 self.worker.statistics.publish_dropped += 1
-                queue.popleft()
-                self._note_gone(outgoing)
+                self._note_gone(self._take())
             elif outgoing.qos == 0:
-                queue.popleft()
+                self._take()
                 connection.send_qos0(outgoing.message, outgoing.retain, outgoing.identifiers)
             elif self.send_quota > 0:
-                queue.popleft()
-                self._send(connection, outgoing)
+                self._send(connection, self._take())
             else:
                 # [MQTT5-3.3.4-9] and nothing else waits for it [MQTT5-3.3.4-10] [MQTT5-4.9.0-3]
                 return
@@ -299,7 +253,7 @@ class Session:
         return True
 
     def _complete(self, packet_id: int) -> None:
-        self._note_gone(self.inflight.pop(packet_id))
+        self.let_go(self.inflight.pop(packet_id))
         if packet_id in self.uncounted:
             self.uncounted.remove(packet_id)  # so that the quota stays within its start (4.9)
         else:
@@ -315,7 +269,7 @@ class Session:
             return False
         del inflight[packet_id]
         if outgoing.place:
-            self._note_gone(outgoing)
+            self.let_go(outgoing)
         if packet_id in self.uncounted:
             self.uncounted.remove(packet_id)
         else:
@@ -344,8 +298,8 @@ class Session:
         self.connection = connection
         self.version = version
         self.send_quota = send_quota  # [MQTT5-4.9.0-1]
-        self.uncounted = set(self.inflight)
-        self.carried = set(self.received)
+        self.uncounted = set(self.inflight) if self.inflight else NO_IDS
+        self.carried = set(self.received) if self.received else NO_IDS
         self.next_puback = 0
         self.expires_at = NEVER  # [MQTT5-4.1.0-1] [MQTT3-4.1.0-2]
         self.will_due = None
@@ -365,18 +319,19 @@ class Session:
             elif self.send_quota > 0 and not self.resend:
                 self._resend(connection, outgoing)
             else:
+                if self.resend is NOTHING:
+                    self.resend = deque()
                 self.resend.append(outgoing)
         self.pump()
-        if self.queue and self.queue_qos0:
+        if self.queue and self.limits.qos0:
             self._send_queued_qos0(connection)
 
     def _send_queued_qos0(self, connection: Link) -> None:
         """QoS 0 waits for no quota; what is published from now on must not overtake it."""
-        queue, self.queue = self.queue, deque()
-        for outgoing in queue:
-            if outgoing.qos:
-                self.queue.append(outgoing)
-            elif outgoing.message.expires_at > self.worker.now:  # [MQTT5-3.3.2-5]
+        due = [outgoing for outgoing in self.queue if not outgoing.qos]
+        self.drop(due)
+        for outgoing in due:
+            if outgoing.message.expires_at > self.worker.now:  # [MQTT5-3.3.2-5]
                 connection.send_qos0(outgoing.message, outgoing.retain, outgoing.identifiers)
 
     def _is_due(self, outgoing: Outgoing) -> bool:
@@ -391,9 +346,18 @@ class Session:
         if connection.send_message(outgoing, True):
             self.send_quota -= 1
         else:
-            self._note_gone(self.inflight.pop(outgoing.packet_id))
+            self.let_go(self.inflight.pop(outgoing.packet_id))
+
+    def restore(self, outgoing: Outgoing) -> None:
+        """Have what the database held, in the order it was held there."""
+        if outgoing.packet_id:
+            self.inflight[outgoing.packet_id] = outgoing
+            self.last_packet_id = outgoing.packet_id
+            self._hold(outgoing)
+        else:
+            self._append(outgoing)
 
     def detach(self) -> None:
         """The connection is gone; packets sent over it may or may not have arrived."""
         self.connection = None
-        self.resend.clear()
+        self.resend = NOTHING

@@ -8,7 +8,10 @@ Threads: one lock around each change and each walk.
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
+from broker.limits import UNLIMITED
 from broker.message import NEVER, Message
+
+LEVEL_BYTES = 300  # about, that a level of a topic takes
 
 
 class Branch:
@@ -27,26 +30,73 @@ class RetainedStore:
 
     Args:
         expiry_s: retained messages of clients go after so long, even if they say nothing of it.
+        maximum, maximum_bytes: of what clients have retained, about, with what it takes to keep
+            it; the broker's own messages find room nevertheless.
+
+    Attributes:
+        count: messages.
+        size:  bytes of payload.
+        cost:  bytes, about, of everything.
     """
 
-    def __init__(self, expiry_s: float = NEVER) -> None:
+    def __init__(
+        self,
+        expiry_s: float = NEVER,
+        maximum: int = UNLIMITED,
+        maximum_bytes: int = UNLIMITED,
+    ) -> None:
         self._expiry_s = expiry_s
+        self._maximum = maximum
+        self._maximum_bytes = maximum_bytes
         self._lock = threading.Lock()
         self._root = Branch()
         self.count = 0
-        self.size = 0  # bytes of payload
+        self.size = 0
+        self.cost = 0
         # Called with each change while the lock is held, so that they are noted in their order; it
         # must do no more than that.
         self.changed: Callable[[str, Message | None, float], None] = _keep_no_record
 
-    def keep(self, message: Message, now: float) -> None:
-        """Replace what the topic had, or with an empty payload remove it."""
+    def lacks(self, topic: str, size: int) -> str:
+        """The option that leaves no room for a message of a client; "" if there is room.
+
+        Without the lock it is an answer for this moment.
+        """
+        levels = topic.count("/") + 1
+        fits = self.cost + size + LEVEL_BYTES * levels <= self._maximum_bytes
+        if fits and self.count < self._maximum:
+            return ""
+        branch = self._root
+        for name in topic.split("/"):
+            child = branch.children.get(name)
+            if child is None:
+                break
+            branch = child
+            levels -= 1
+        before = branch.message if not levels else None
+        if before is None and self.count >= self._maximum:
+            return "max_retained_messages"
+        freed = before.size if before is not None else 0
+        fits = self.cost + size + LEVEL_BYTES * levels - freed <= self._maximum_bytes
+        return "" if fits else "max_retained_bytes"
+
+    def keep(self, message: Message, now: float) -> str:
+        """Replace what the topic had, or with an empty payload remove it.
+
+        Returns the option that leaves no room for it, and then the topic has no message: of QoS 0
+        that is what the documents allow (3.3.1.3). "" if all is well.
+        """
         with self._lock:
             if message.payload:
+                limit = self.lacks(message.topic, message.size) if message.origin else ""
+                if limit:
+                    self._remove(message.topic)
+                    return limit
                 # [MQTT5-3.3.1-5] [MQTT3-3.3.1-5] of whatever QoS [MQTT3-3.3.1-7]
                 self._set(message, now)
             else:  # [MQTT5-3.3.1-6] [MQTT5-3.3.1-7] [MQTT3-3.3.1-10] [MQTT3-3.3.1-11]
                 self._remove(message.topic)
+        return ""
 
     def _set(self, message: Message, now: float) -> None:
         branch = self._root
@@ -54,12 +104,15 @@ class RetainedStore:
             child = branch.children.get(name)
             if child is None:
                 child = branch.children[name] = Branch()
+                self.cost += LEVEL_BYTES
             branch = child
         if branch.message is None:
             self.count += 1
         else:
             self.size -= len(branch.message.payload)
+            self.cost -= branch.message.size
         self.size += len(message.payload)
+        self.cost += message.size
         branch.message = message
         branch.expires_at = message.expires_at
         if message.origin:  # the broker's own, `$SYS`, is sent when it changes and no sooner
@@ -77,6 +130,7 @@ class RetainedStore:
         if branch.message is not None:
             self.count -= 1
             self.size -= len(branch.message.payload)
+            self.cost -= branch.message.size
             if branch.message.origin:
                 self.changed(topic, None, NEVER)
             branch.message = None
@@ -85,6 +139,7 @@ class RetainedStore:
             if branch.children or branch.message is not None:
                 break
             del path[depth - 1][0].children[name]
+            self.cost -= LEVEL_BYTES
 
     def restore(self, message: Message, expires_at: float) -> None:
         """Put back what was retained when the broker ended."""

@@ -27,8 +27,11 @@ class ShareGroup:
         """Take a member out; nothing if it is none."""
         self.members = tuple(one for one in self.members if one.session is not session)
 
-    def choose(self) -> Subscription | None:
-        """The member whose turn it is, those with a connection first; None in an empty group."""
+    def choose(self, topic: str | None = None) -> Subscription | None:
+        """The member whose turn it is, those with a connection first; None in an empty group.
+
+        Members that may not have a message of `topic` are passed over.
+        """
         members = self.members
         count = len(members)
         if not count:
@@ -36,7 +39,15 @@ class ShareGroup:
         turn = self._next = (self._next + 1) % count
         for place in range(count):
             subscription = members[(turn + place) % count]
-            if subscription.session.connection is not None:
+            session = subscription.session
+            if session.connection is not None and (
+                session.rights is None or topic is None or session.rights.may_receive(topic)
+            ):
                 self._next = (turn + place) % count
                 return subscription
-        return members[turn]
+        for place in range(count):
+            subscription = members[(turn + place) % count]
+            rights = subscription.session.rights
+            if rights is None or topic is None or rights.may_receive(topic):
+                return subscription
+        return None

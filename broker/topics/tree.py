@@ -114,6 +114,7 @@ class SubscriptionTree:
         self._by_name: dict[str, Route] = {}
         self.by_bytes: dict[bytes, Route] = {}  # to look up only; `route` fills it
         self.count = 0
+        self.groups = 0  # different shared subscriptions
 
     def subscribe(self, subscription: Subscription) -> bool:
         """Add or replace a subscription; True when it replaced one.
@@ -132,6 +133,7 @@ class SubscriptionTree:
                 group = level.groups.get(subscription.share)
                 if group is None:
                     group = level.groups[subscription.share] = ShareGroup(subscription.share)
+                    self.groups += 1
                 existed = any(one.session is session for one in group.members)
                 group.join(subscription)
             else:
@@ -161,6 +163,7 @@ class SubscriptionTree:
                 self.count -= before - len(group.members)
                 if not group.members:
                     del level.groups[subscription.share]
+                    self.groups -= 1
             elif level.subscriptions.pop(session, None) is not None:
                 self.count -= 1
             for depth in range(len(path) - 1, 0, -1):
@@ -169,6 +172,12 @@ class SubscriptionTree:
                     break
                 del path[depth - 1][0].children[name]
             self._forget(topic_filter)
+
+    def forget_routes(self) -> None:
+        """The rights of a session have changed: find out again who is due what."""
+        with self._lock:
+            self._by_name = {}
+            self.by_bytes = {}
 
     def _forget(self, topic_filter: str) -> None:
         if has_wildcard(topic_filter):
@@ -206,6 +215,9 @@ class SubscriptionTree:
         groups: list[ShareGroup] = []
         for level in self._match(topic):
             for session, subscription in level.subscriptions.items():
+                rights = session.rights
+                if rights is not None and not rights.may_receive(topic):
+                    continue  # asked here, once for each route, and not for each message
                 by_session.setdefault(session, []).append(subscription)
             groups.extend(level.groups.values())
         targets = []

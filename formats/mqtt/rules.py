@@ -39,7 +39,7 @@ CLIENT_ONLY_PACKET = Rule(
 
 # 2.2 Variable header
 PACKET_ID_ZERO = Rule(0x82, "MQTT-2.3.1-1", "MQTT-2.2.1-3", "packet identifier is 0")
-PACKET_ID_IN_USE = Rule(0x91, "MQTT-2.3.1-2", "MQTT-2.2.1-3", "packet identifier is in use")
+PACKET_ID_IN_USE = Rule(0x82, "MQTT-2.3.1-2", "MQTT-2.2.1-3", "packet identifier is in use")
 ACKNOWLEDGEMENT_UNKNOWN = Rule(
     0x82, "MQTT-2.3.1-6", "MQTT-2.2.1-5", "acknowledgement of a packet identifier not in flight"
 )
@@ -293,19 +293,6 @@ AUTH_REASON_FROM_CLIENT = Rule(
 AUTH_METHOD_CHANGED = Rule(0x82, "", "MQTT-4.12.0-5", "AUTH with another Authentication Method")
 AUTH_WITHOUT_METHOD = Rule(
     0x82, "", "MQTT-4.12.0-7", "AUTH after a CONNECT without Authentication Method"
-)
-
-# 4.13 Handling errors
-NOT_CLOSED_AFTER_CONNACK_ERROR = Rule(
-    0x82, "", "MQTT-4.13.2-1", "packet after a CONNACK that refused the connection"
-)
-
-# 6 WebSocket
-WEBSOCKET_TEXT_FRAME = Rule(
-    0x81, "MQTT-6.0.0-1", "MQTT-6.0.0-1", "WebSocket data frame that is not binary"
-)
-WEBSOCKET_SUBPROTOCOL = Rule(
-    0x82, "MQTT-6.0.0-3", "MQTT-6.0.0-3", 'WebSocket subprotocol "mqtt" is not offered'
 )
 
 ALL: tuple[Rule, ...] = (

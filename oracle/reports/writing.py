@@ -4,6 +4,7 @@ The file appears whole or not at all: a temporary one beside it is written and r
 whoever reads while the broker runs finds the report before or after, never half of one.
 """
 
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,9 @@ def write(report: Report, path: str | Path, fail_on: str = VIOLATION) -> None:
     content = renderer(path)(report, fail_on).encode("utf-8")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.write_bytes(content)
+        # What clients sent is for the owner to read.
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(content)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ Each form is a subclass of `Output` and overrides what it has a use for.
 Threads: all methods but the constructors run on the trace's own thread.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -59,13 +60,15 @@ class Output:
     wants_packets = True
 
     def __init__(self, path: Path) -> None:
-        """Begin the file anew.
+        """Begin the file anew; if it is not there, for its owner only: payloads are in it.
 
         Raises:
             OSError: it cannot be written.
         """
         self.path = path
-        self.file = path.open("wb")
+        self.file = open(  # noqa: SIM115
+            path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)
+        )
 
     def opened(self, connection: Traced, at: float) -> None:
         """A connection was accepted."""

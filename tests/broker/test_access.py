@@ -26,9 +26,5 @@ def test_enhanced_authentication_is_enough():
 
 def test_who_is_in_may_do_everything_and_is_not_asked():
     access: Access = AnonymousAccess(allow_anonymous=True)
-    assert not access.checks_publish
-    assert not access.checks_subscribe
-    assert not access.checks_deliver
-    assert access.publish(NAMELESS, "a/b", 2, True)
-    assert access.subscribe(NAMELESS, "#", 2)
-    assert access.deliver(NAMELESS, "a/b")
+    assert access.rights(NAMELESS) is None
+    assert access.rights(NAMED) is None

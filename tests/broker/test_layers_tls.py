@@ -5,7 +5,8 @@ import ssl
 import pytest
 
 from broker.layers.detect import Kind, detect
-from broker.layers.tls import TlsFailure, TlsLayer, server_context
+from broker.layers.tls import TlsFailure, TlsLayer
+from broker.layers.tls_context import server_context
 from tests.broker.tls_client import Client, Pki, connect, fail
 
 UNRECOGNIZED_NAME = "TLSV1_UNRECOGNIZED_NAME"

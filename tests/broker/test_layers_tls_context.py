@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.layers.tls import TlsConfigError, TlsOptions, distinguished_name, server_context
+from broker.layers.tls import distinguished_name
+from broker.layers.tls_context import TlsConfigError, TlsOptions, server_context
 from tests.broker.tls_client import Client, Pki, connect, fail
 
 

@@ -1,5 +1,6 @@
 """Which session belongs to which client id."""
 
+from broker.limits import QueueLimits
 from broker.session.registry import SessionRegistry
 from broker.worker import Worker
 from tests.harness.clock import ManualClock
@@ -7,7 +8,7 @@ from tests.harness.clock import ManualClock
 
 def make():
     clock = ManualClock()
-    return SessionRegistry(1000, False), Worker("one", clock), Worker("two", clock)
+    return SessionRegistry(QueueLimits(1000)), Worker("one", clock), Worker("two", clock)
 
 
 def test_a_session_is_made_once_and_belongs_to_who_asked_first():

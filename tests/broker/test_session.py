@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.limits import QueueLimits
 from broker.message import Message
 from broker.session.link import Delivery
 from broker.session.session import Session
@@ -37,7 +38,7 @@ def workers():
 
 @pytest.fixture
 def session(workers):
-    return Session("a", workers[0], 2, False)
+    return Session("a", workers[0], QueueLimits(2))
 
 
 def test_without_a_connection_the_oldest_are_kept_up_to_the_limit(session):

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from broker.layers.layer import Layer
-from broker.layers.tls import TlsFailure, TlsLayer, TlsOptions, server_context
+from broker.layers.tls import TlsFailure, TlsLayer
+from broker.layers.tls_context import TlsOptions, server_context
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

@@ -39,7 +39,8 @@ class SimpleSession(SimpleNamespace):
     """Compared by what it is, as sessions are."""
 
     def __init__(self, name, connected):
-        super().__init__(client_id=name, connection=object() if connected else None)
+        connection = object() if connected else None
+        super().__init__(client_id=name, connection=connection, rights=None)
 
     __hash__ = object.__hash__
     __eq__ = object.__eq__

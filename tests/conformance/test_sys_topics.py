@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from broker.statistics import LIMITS
 from broker.sys_topics import LOADS, PERIODS_S, TOPICS, memory
 from formats.mqtt.properties import SESSION_EXPIRY_INTERVAL
 from tests.harness.site import Site
@@ -20,6 +21,7 @@ NAMES = {
     *(f"store/messages/{name}" for name in ("count", "bytes")),
     "subscriptions/count",
     "retained messages/count",  # with a space
+    *(f"limits/{name}" for name in LIMITS),
 }
 COUNTED = {
     *(f"messages/{name}" for name in ("received", "sent")),

@@ -5,6 +5,7 @@ import threading
 
 from broker.broker import Broker, make_context
 from broker.config import Configuration
+from broker.guard.guard import Guard
 from broker.handlers.table import build
 from broker.settings import Settings
 from broker.statistics import total
@@ -50,8 +51,9 @@ class Site:
         self.broker = None
         self.context = make_context(configuration)
         self.handlers = build()
+        self._guard = Guard(configuration)
         self.settings = [
-            Settings.of(listener, 1883 + place)
+            Settings.of(listener, 1883 + place, self._guard.access(listener))
             for place, listener in enumerate(configuration.listeners)
         ]
         count = len(self.settings)

@@ -90,7 +90,6 @@ WITHOUT = {
         "STATE_NOT_DISCARDED": "3.2.2.2 lets the client go on as it likes",
         "NOT_CLOSED_AFTER_DISCONNECT": "a server of 3.1.1 sends no DISCONNECT",
         "RESENT_WHILE_CONNECTED": "4.4 does not forbid it",
-        "NOT_CLOSED_AFTER_CONNACK_ERROR": "3.2.2.3 has only the server close",
     },
 }
 

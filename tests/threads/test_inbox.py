@@ -8,6 +8,7 @@ rounds begin. Driven by eight putters and the owner.
 import threading
 
 from broker.clock import Clock
+from broker.limits import QueueLimits
 from broker.listeners.loop import Loop
 from broker.message import Message
 from broker.session.link import Delivery
@@ -52,7 +53,7 @@ class Link:
 def test_eight_threads_put_while_the_owner_drains():
     loop = Counting()
     link = Link(PUTTERS * EACH)
-    session = Session("receiver", loop, 0, False)
+    session = Session("receiver", loop, QueueLimits())
     session.attach(link, 5, 65_535)
     owner = threading.Thread(target=loop.run)
     owner.start()

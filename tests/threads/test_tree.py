@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from broker.limits import QueueLimits
 from broker.session.session import Session, Subscription
 from broker.topics.tree import SubscriptionTree
 from broker.worker import Worker
@@ -22,7 +23,7 @@ ROUNDS = 400
 def test_a_route_is_never_older_than_the_subscription_that_was_made(topic_filter):
     tree = SubscriptionTree()
     worker = Worker("test", ManualClock())
-    steady = Session("steady", worker, 0, False)
+    steady = Session("steady", worker, QueueLimits())
     tree.subscribe(Subscription(steady, "a/#", 0))
     done = threading.Event()
     wrong = []
@@ -31,7 +32,7 @@ def test_a_route_is_never_older_than_the_subscription_that_was_made(topic_filter
         return [target.session for target in tree.route("a/b").targets]
 
     def change(name):
-        session = Session(name, worker, 0, False)
+        session = Session(name, worker, QueueLimits())
         subscription = Subscription(session, topic_filter, 1)
         for _ in range(ROUNDS):
             tree.subscribe(subscription)
