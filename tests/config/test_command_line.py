@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.psk_file import psk_needs
 from broker.version import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,10 @@ class TestWithoutStarting:
     def test_the_shipped_configuration(self, start):
         path = ROOT / "client_testing.conf"
         code, _, err = ended(start("-c", path, "--test-config", "--strict"))
-        assert (code, err) == (0, "")
+        assert code == 0
+        # Before Python 3.13 the listener for TLS-PSK needs a package that may not be there.
+        assert bool(err) == bool(psk_needs())
+        assert err.count("\n") <= 1
 
     @pytest.mark.parametrize("more", [(), ("--test-config",)], ids=["start", "test"])
     def test_a_bad_value_is_one_line(self, start, config, more):

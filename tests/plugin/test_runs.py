@@ -42,6 +42,8 @@ def suite(pytester, monkeypatch):
     """Write the tests of a client library, run them in a process of their own."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("CI", "BUILD_NUMBER"):  # with them pytest says everything a second time
+        monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(breaks=BREAKS)
 
     def run(tests, *options, ini=""):
