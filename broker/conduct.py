@@ -48,6 +48,8 @@ class Conduct:
         inherited: packet ids in flight to the client when it connected, or that it has acknowledged
                    once too often: acknowledgements of them may come twice, and in any order.
         overtaken: packet ids whose acknowledgement a later one has overtaken, and what they await.
+        next_pubrec, next_pubrel, next_pubcomp: packet ids that come if they come in the order of
+                   the latest, so that nothing has to be looked for.
         unreleased: packet ids whose PUBREL a later one has overtaken.
         released:  packet ids of PUBREL packets, so that a PUBLISH after it is known.
         refused:   packet ids of PUBLISH packets that were refused.
@@ -62,6 +64,9 @@ class Conduct:
         "latest",
         "left",
         "new_published",
+        "next_pubcomp",
+        "next_pubrec",
+        "next_pubrel",
         "overtaken",
         "published",
         "record",
@@ -86,6 +91,9 @@ class Conduct:
         self.latest = 0
         self.inherited = NO_IDS
         self.overtaken: dict[int, int] | None = None
+        self.next_pubrec = 0
+        self.next_pubcomp = 0
+        self.next_pubrel = 0
         self.unreleased: set[int] | None = None
         self.released: set[int] | None = None
         self.refused: set[int] | None = None

@@ -90,9 +90,15 @@ def saw_pubrec(
             connection.notice(rules.ACKNOWLEDGEMENT_UNKNOWN, seen, data, pos, end)
             conduct.inherited = {*conduct.inherited, packet_id}  # the same
         return
+    several = facts.SEVERAL_QOS_2_IN_FLIGHT_TO_IT
     shown |= facts.RECORDED_QOS_2 | facts.RECEIVED_QOS_2
+    in_turn = packet_id == conduct.next_pubrec and not conduct.overtaken
+    conduct.next_pubrec = packet_id + 1
+    if in_turn and conduct.record.facts & several:
+        connection.witness(shown, data, pos, end)
+        return
     if _another_waits(session, packet_id, AWAITS_PUBREC):
-        shown |= facts.SEVERAL_QOS_2_IN_FLIGHT_TO_IT
+        shown |= several
     connection.witness(shown, data, pos, end)
     first = _overtakes(conduct, session, packet_id, AWAITS_PUBREC)
     if first:
@@ -122,10 +128,15 @@ def saw_pubrel(
         if conduct.repeated is None:
             conduct.repeated = set()
         conduct.repeated.add(packet_id)
-    else:
+    elif (
+        packet_id != conduct.next_pubrel
+        or conduct.unreleased
+        or not conduct.record.facts & facts.SEVERAL_IN_FLIGHT_FROM_IT
+    ):
         if any(key != packet_id and key not in session.carried for key in session.received):
             shown |= facts.SEVERAL_IN_FLIGHT_FROM_IT
         first = _released_late(conduct, session, packet_id)
+    conduct.next_pubrel = packet_id + 1
     connection.witness(shown, data, pos, end)
     if first:
         seen = f"packet identifier {packet_id} before {first}"
@@ -178,7 +189,9 @@ def saw_pubcomp(
         _saw_unexpected(connection, conduct, session, packet_id, "PUBCOMP", data, pos, end)
         return
     connection.witness(shown | facts.COMPLETED_QOS_2, data, pos, end)
-    _overtakes(conduct, session, packet_id, AWAITS_PUBCOMP)  # no rule has them in order
+    if packet_id != conduct.next_pubcomp or conduct.overtaken:
+        _overtakes(conduct, session, packet_id, AWAITS_PUBCOMP)  # no rule has them in order
+    conduct.next_pubcomp = packet_id + 1
 
 
 def _saw_unexpected(
