@@ -32,6 +32,7 @@ class Tracing:
         """As `Connection` is made."""
         connection = TracedConnection(worker, context, settings, transport, address, handlers)
         connection.tracing = self
+        connection.tapped = None
         return connection
 
     def tap(self, connection: Connection) -> Tap:
@@ -48,21 +49,10 @@ class Tracing:
 class TracedConnection(Connection):
     """A connection that shows all that passes to a tap."""
 
-    __slots__ = ("_tap", "tracing")
+    __slots__ = ("tapped", "tracing")
 
     tracing: Tracing
-
-    def __init__(
-        self,
-        worker: Worker,
-        context: Context,
-        settings: Settings,
-        transport: Transport,
-        address: str,
-        handlers: Handlers,
-    ) -> None:
-        super().__init__(worker, context, settings, transport, address, handlers)
-        self._tap: Tap | None = None
+    tapped: Tap | None  # from its first bytes of MQTT on
 
     def received(self, data: bytes) -> None:
         if data:  # nothing comes, when what was kept is looked at again
@@ -76,11 +66,11 @@ class TracedConnection(Connection):
 
     def gone(self, peer_closed: bool) -> None:
         super().gone(peer_closed)
-        if self._tap is not None:
-            self._tap.ended("closed")
-            self._tap = None
+        if self.tapped is not None:
+            self.tapped.ended("closed")
+            self.tapped = None
 
     def _open(self) -> Tap:
-        if self._tap is None:
-            self._tap = self.tracing.tap(self)
-        return self._tap
+        if self.tapped is None:
+            self.tapped = self.tracing.tap(self)
+        return self.tapped

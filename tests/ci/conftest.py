@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from tests.ci.processes import SOON, broker_command, environment, run
+from tests.ci.processes import SOON, broker_command, environment, program, run
 
 
 @pytest.fixture
@@ -40,3 +40,21 @@ def start(tmp_path):
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=SOON)
+
+
+@pytest.fixture
+def serving(start):
+    """Starts a broker, and runs programs against it."""
+
+    def begin(*arguments, **more):
+        process = start("-p", 0, *arguments, **more)
+        word, port, *_ = process.stdout.readline().split()
+        assert word == "ready"
+
+        def visit(name):
+            variables = environment(MQTT_HOST="localhost", MQTT_PORT=port)
+            subprocess.run(program(name), env=variables, check=True, timeout=SOON)
+
+        return process, visit
+
+    return begin

@@ -1,6 +1,7 @@
 """`python startbroker.py` as a CI job starts it, and the programs that it runs."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,9 @@ def lines_after_ready(output):
     first, _, rest = output.partition("\n")
     assert first.split()[0] == "ready", output
     return rest
+
+
+def stopped(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=SOON)
+    return process.returncode, out, err

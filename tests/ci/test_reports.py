@@ -3,38 +3,13 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
-from tests.ci.processes import SOON, environment, lines_after_ready, program, python
+from tests.ci.processes import SOON, lines_after_ready, program, python, stopped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
-
-
-@pytest.fixture
-def serving(start):
-    """Starts a broker, and runs programs against it."""
-
-    def begin(*arguments, **more):
-        process = start("-p", 0, *arguments, **more)
-        word, port, *_ = process.stdout.readline().split()
-        assert word == "ready"
-
-        def visit(name):
-            variables = environment(MQTT_HOST="localhost", MQTT_PORT=port)
-            subprocess.run(program(name), env=variables, check=True, timeout=SOON)
-
-        return process, visit
-
-    return begin
-
-
-def stopped(process, number=signal.SIGTERM):
-    process.send_signal(number)
-    out, err = process.communicate(timeout=SOON)
-    return process.returncode, out, err
 
 
 @posix
