@@ -78,10 +78,8 @@ def saw_pubrec(
     if outgoing is None or outgoing.state == AWAITS_PUBACK:
         connection.witness(shown, data, pos, end)
         _saw_unexpected(connection, conduct, session, packet_id, "PUBREC", data, pos, end)
-        conduct.inherited = {
-            *conduct.inherited,
-            packet_id,
-        }  # it is answered by a PUBREL, which is due a PUBCOMP
+        # It is answered by a PUBREL, which is due a PUBCOMP.
+        conduct.inherited = {*conduct.inherited, packet_id}
         return
     if outgoing.state == AWAITS_PUBCOMP:
         connection.witness(shown | facts.RECORDED_AGAIN, data, pos, end)
