@@ -26,7 +26,7 @@ def start(tmp_path):
         process = subprocess.Popen(
             broker_command(*arguments),
             cwd=tmp_path,
-            env=environment(**more),
+            env=environment(TMPDIR=str(tmp_path), **more),  # what one that is killed leaves there
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",

@@ -1,5 +1,6 @@
 """`--health`: whether the broker that runs answers."""
 
+import contextlib
 import json
 import os
 import socket
@@ -68,7 +69,8 @@ def test_something_else_there(start, run_broker, answer, tmp_path):
             peer.settimeout(SOON)
             assert peer.recv(4096)[:1] == b"\x10"
             peer.sendall(answer)
-            peer.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # what is no MQTT makes it close at once
+                peer.shutdown(socket.SHUT_WR)
             _, err = process.communicate(timeout=SOON)
     seen = answer[:1].hex() or "nothing"
     assert (process.returncode, err) == (1, f"port {port}: no CONNACK but {seen}\n")

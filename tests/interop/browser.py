@@ -6,8 +6,10 @@ Threads: the page is served by one thread of its own.
 import contextlib
 import http.server
 import json
+import os
 import queue
 import subprocess
+import tempfile
 import threading
 import urllib.parse
 from pathlib import Path
@@ -85,12 +87,26 @@ def _page_server():
             thread.join()
 
 
+@contextlib.contextmanager
+def temporary_environment():
+    """An environment for Chromium, which leaves its temporary files behind when it is terminated.
+
+    Their folder is not a test's, because a socket's path must be short.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield {**os.environ, "TMPDIR": folder}
+
+
 def results_in_chromium(folder, trusted_keys=(), **asked):
     """What the page finds out. `asked` is its query, `trusted_keys` are the SHA-256 of public keys,
     in base64, whose certificates Chromium takes although it does not know who signed them."""
     program = chromium()
     log_path = folder / "chromium.log"
-    with _page_server() as server, log_path.open("wb") as log:
+    with (
+        _page_server() as server,
+        log_path.open("wb") as log,
+        temporary_environment() as environment,
+    ):
         url = f"http://127.0.0.1:{server.server_port}/?{urllib.parse.urlencode(asked)}"
         command = [program, *FLAGS, f"--user-data-dir={folder / 'profile'}"]
         if trusted_keys:
@@ -100,7 +116,7 @@ def results_in_chromium(folder, trusted_keys=(), **asked):
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=None,
+            env=environment,
         )
         try:
             return server.results.get(timeout=PAGE_DEADLINE_S)

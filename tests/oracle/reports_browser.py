@@ -11,7 +11,7 @@ import threading
 
 from websockets.sync.client import connect
 
-from tests.interop.browser import FLAGS
+from tests.interop.browser import FLAGS, temporary_environment
 from tests.interop.needs import chromium
 
 DEADLINE_S = 60
@@ -97,6 +97,12 @@ class Page:
 @contextlib.contextmanager
 def browser_page(folder):
     """A tab of a Chromium of its own, whose profile is in `folder`."""
+    with temporary_environment() as environment, _page(folder, environment) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def _page(folder, environment):
     command = [chromium(), *FLAGS, f"--user-data-dir={folder / 'profile'}"]
     process = subprocess.Popen(
         [*command, "--remote-debugging-port=0", "about:blank"],
@@ -105,6 +111,7 @@ def browser_page(folder):
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        env=environment,
     )
     said = []
     try:
