@@ -43,13 +43,16 @@ class Outgoing:
         self.share = ""
 
 
-def row_of(message: Message) -> tuple[object, ...]:
-    return (message.topic, message.payload, 1, False, None, "publisher", None)
+def rows_of(messages: dict[int, Message]) -> list[tuple[object, ...]]:
+    return [
+        (number, message.topic, message.payload, 1, False, None, "publisher", None)
+        for number, message in messages.items()
+    ]
 
 
 def run(folder: str, deleted: bool) -> str:
     path = str(Path(folder) / f"micro-{deleted}.fs")
-    writer = Writer(Database(open_file(path), path), row_of)
+    writer = Writer(Database(open_file(path), path), rows_of)
     writer.start()
     durable = threading.Event()
     payload = os.urandom(64)

@@ -105,7 +105,10 @@ class DurableOutput:
         ):
             self.write(packet)
             return
-        self.pledge(packet)
+        if not self._pledge:  # `pledge`, but for the call: there is one for each message
+            journal.pledging(self)
+        self._pledge.append(packet)
+        self.pledged += 1
         if byte1 == PUBACK_BYTE:
             self.pledged_pubacks += 1
         elif byte1 == PUBCOMP_BYTE:

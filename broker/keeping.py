@@ -41,17 +41,21 @@ class Keeping:
         """The same the other way."""
         return NEVER if when is None else self._clock.now() + when - self._clock.wall()
 
-    def message_row(self, message: Message) -> Row:
-        # Once for each message: calls less are worth more here than elsewhere.
-        return (
-            message.topic,
-            message.payload,
-            message.qos,
-            message.retain,
-            freeze(message.properties) if message.properties else None,
-            message.origin,
-            None if message.expires_at is NEVER else self.to_wall(message.expires_at),
-        )
+    def message_rows(self, messages: dict[int, Message]) -> list[Row]:
+        """Messages by number as rows, each with its number before the fields."""
+        return [
+            (
+                number,
+                message.topic,
+                message.payload,
+                message.qos,
+                message.retain,
+                freeze(message.properties) if message.properties else None,
+                message.origin,
+                None if message.expires_at is NEVER else self.to_wall(message.expires_at),
+            )
+            for number, message in messages.items()
+        ]
 
     def message(self, row: Row) -> Message:
         topic, payload, qos, retain, properties, origin, expires_at = row

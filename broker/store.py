@@ -81,7 +81,7 @@ def open_store(configuration: Configuration, keeping: Keeping) -> Store:
     always = configuration["persistence_sync"] == "always"
     writer = Writer(
         database,
-        keeping.message_row,
+        keeping.message_rows,
         0.0 if always else configuration["autosave_interval"],
         configuration["persistence_pack_ratio"],
     )

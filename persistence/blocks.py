@@ -9,6 +9,8 @@ and half of the bytes; and a large message is never written again because of its
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from BTrees.LOBTree import LOBucket
@@ -131,7 +133,7 @@ class Blocks:
     def clear(self) -> None:
         """A commit held all of it."""
         for block in self._written:
-            self.where.update(dict.fromkeys(block.numbers, block))
+            self.where.update(zip(block.numbers, repeat(block), strict=False))
         self.new = {}  # another one, as a block may have this one
         self._written = []
         self._tried.clear()
@@ -142,6 +144,11 @@ class Blocks:
         if self._long is None:
             for start in range(0, len(rows), BLOCK_ROWS):
                 yield rows[start : start + BLOCK_ROWS]
+            return
+        weight = sum(map(len, map(itemgetter(self._long), rows))) + ROW_BYTES * len(rows)
+        if weight < BLOCK_BYTES:
+            if rows:
+                yield rows
             return
         start = weight = 0
         for end, row in enumerate(rows, 1):

@@ -7,7 +7,7 @@ A message has a number while a row holds on to it that is committed, or about to
 told apart as dictionary keys.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from persistence.blocks import Blocks
@@ -23,6 +23,7 @@ from persistence.records import (
     OutgoingPut,
     Put,
     Row,
+    RowsOf,
 )
 from persistence.rows import encode_row
 
@@ -33,12 +34,12 @@ class Changes:
     """Net changes.
 
     Args:
-        row_of: turns a message into its row.
+        rows_of: turns messages by number into their rows, the number first.
         tables: the BTrees of the database, as they are before the first change.
     """
 
-    def __init__(self, row_of: Callable[[Any], Row], tables: dict[str, Any]) -> None:
-        self._row_of = row_of
+    def __init__(self, rows_of: RowsOf, tables: dict[str, Any]) -> None:
+        self._rows_of = rows_of
         self._rows: dict[str, dict[Any, Put | None]] = {  # None deletes
             name: {} for name in TABLES if name not in (*BLOCK_TABLES, LEFT)
         }
@@ -127,6 +128,18 @@ class Changes:
             self._more[number] = self._more.get(number, 0) + 1
         return number
 
+    def _hold_all(self, messages: list[Any]) -> Sequence[int]:
+        """`_hold` for each; in one step where all of them are new, as most often they are."""
+        last = self._last_number + len(messages)
+        numbers = range(self._last_number + 1, last + 1)
+        new = dict(zip(messages, numbers, strict=True))
+        if len(new) < len(messages) or not self._numbers.keys().isdisjoint(new):
+            return list(map(self._hold, messages))
+        self._last_number = last
+        self._numbers.update(new)
+        self._messages.new.update(zip(numbers, messages, strict=True))
+        return numbers
+
     def _release(self, message: Any) -> None:
         number = self._numbers[message]
         more = self._more.pop(number, 0)
@@ -162,40 +175,28 @@ class Changes:
                 else:
                     tree[key] = encode_row(put.row)
         self._outgoing.apply(tables[OUTGOING], outgoing, tables[LEFT])
-        row_of = self._row_of
-        messages: list[Row] = [
-            (number, *row_of(message)) for number, message in self._messages.new.items()
-        ]
-        self._messages.apply(tables[MESSAGES], messages)
+        self._messages.apply(tables[MESSAGES], self._rows_of(self._messages.new))
 
     def _outgoing_rows(self) -> list[Row]:
         """Of all that is new, which holds on to its messages from here on."""
-        rows: list[Row] = []
-        numbers, messages, number = self._numbers, self._messages.new, self._last_number
-        for outgoing, session_number, packet_id, state in self._outgoing.new.values():
-            message = outgoing.message
-            # `_hold`, but for the call: one for each message is worth more here than elsewhere.
-            if message in numbers:
-                its_number = self._hold(message)
-            else:
-                its_number = number = number + 1
-                numbers[message] = number
-                messages[number] = message
-            rows.append(
-                (
-                    outgoing.place,
-                    its_number,
-                    session_number,
-                    outgoing.qos,
-                    outgoing.retain,
-                    outgoing.identifiers,
-                    outgoing.share,
-                    packet_id,
-                    state,
-                )
+        puts = self._outgoing.new.values()
+        numbers = self._hold_all([put[0].message for put in puts])
+        return [
+            (
+                outgoing.place,
+                number,
+                session_number,
+                outgoing.qos,
+                outgoing.retain,
+                outgoing.identifiers,
+                outgoing.share,
+                packet_id,
+                state,
             )
-        self._last_number = number
-        return rows
+            for number, (outgoing, session_number, packet_id, state) in zip(
+                numbers, puts, strict=True
+            )
+        ]
 
     def doubt(self) -> None:
         """A commit failed; the next one starts from what there was before."""

@@ -19,7 +19,6 @@ from typing import Any, cast
 
 import persistent.mapping
 import transaction
-import ZODB
 import ZODB.ConflictResolution
 import ZODB.fsIndex
 from BTrees.LOBTree import LOBTree, LOBucket
@@ -27,6 +26,7 @@ from BTrees.OOBTree import OOBTree, OOBucket
 
 from persistence import storages
 from persistence.blocks import decode_block
+from persistence.connection import TidyDB
 from persistence.errors import StoreError
 from persistence.file_storage import CarefulFileStorage
 from persistence.records import (
@@ -58,7 +58,8 @@ ALLOWED: dict[tuple[str, str], Any] = {
 LOBTree.max_leaf_size = 30
 LOBTree.max_internal_size = 60
 
-CACHED = 2_000  # buckets
+CACHED = 2_000  # buckets, and blocks
+CACHED_BYTES = 16 << 20  # of them; a block may be as large as a message
 ANY_SIZE = 1 << 40  # bytes; without this ZODB warns of large messages
 
 
@@ -122,10 +123,11 @@ class Database:
 
     def _open(self, storage: Any) -> None:
         try:
-            self._db = ZODB.DB(
+            self._db = TidyDB(
                 storage,
                 class_factory=lambda _connection, module, name: find_class(module, name),
                 cache_size=CACHED,
+                cache_size_bytes=CACHED_BYTES,
                 large_record_size=ANY_SIZE,
             )
         except Exception as error:
@@ -210,6 +212,7 @@ class Database:
         found: list[Row] = []
         for key, record in self.tables[table].items():
             rows, blocks[key] = decode_block(record, marks.get(key))
+            record._p_deactivate()  # its bytes are not wanted again
             found.extend(rows)
         if table == OUTGOING:
             found.sort(key=itemgetter(0))

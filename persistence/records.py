@@ -103,6 +103,10 @@ class Outgoing(Protocol):
 OutgoingPut = tuple[Outgoing, int, int, int]
 
 
+# Messages by number, as rows with their numbers first: all at once, as a call for each costs more
+# than its row.
+RowsOf = Callable[[dict[int, Any]], list[Row]]
+
 Post = Callable[[Callable[[], None]], None]
 
 

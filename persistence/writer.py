@@ -26,7 +26,7 @@ from ZODB.POSException import ConflictError
 
 from persistence.changes import Changes
 from persistence.database import Database
-from persistence.records import MESSAGES, OUTGOING, Call, Change, OutgoingPut, Post, Row
+from persistence.records import MESSAGES, OUTGOING, Call, Change, OutgoingPut, Post, RowsOf
 
 log = logging.getLogger("touchstone")
 
@@ -45,7 +45,7 @@ class Writer:
 
     Args:
         database:   closed when the writer ends.
-        row_of:     turns a message into its row.
+        rows_of:    turns messages by number into their rows, the number first.
         interval_s: 0 commits as soon as there is something; otherwise so often, and calls do not
                     wait.
         pack_ratio: pack when the storage has grown to so many times what it was after the last
@@ -58,7 +58,7 @@ class Writer:
     def __init__(
         self,
         database: Database,
-        row_of: Callable[[Any], Row],
+        rows_of: RowsOf,
         interval_s: float = 0.0,
         pack_ratio: float = 0.0,
     ) -> None:
@@ -70,10 +70,11 @@ class Writer:
         self._stopping = threading.Event()
         self._given_up = threading.Event()
         self._saved = threading.Event()  # all of it, at the end
-        self._changes = Changes(row_of, database.tables)
+        self._changes = Changes(rows_of, database.tables)
         self._calls: list[Call] = []
         self._to_abort = False
         self._taken = 0  # changes, for the last commit
+        self._usual = 0  # the most of them lately, which it forgets by and by
         self._packing = _Packing(database, pack_ratio)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
@@ -134,6 +135,7 @@ class Writer:
         while True:
             self._due.wait()
             if self._taken >= BUSY:
+                self._usual = max(self._taken, self._usual * 15 // 16)
                 self._gather()
             stopping = self._stopping.is_set()
             self._due.clear()  # before reading the journal, so that no change is missed
@@ -154,11 +156,13 @@ class Writer:
 
     def _gather(self) -> None:
         """Wait for more while more comes. When all that clients may have outstanding is here,
-        nothing will until this is committed."""
+        nothing will until this is committed: so it is, most likely, where as much is here as in
+        the largest of the last groups."""
         lists, waited_s = 0, 0.0
         while waited_s < GATHER_S and len(self._journal) != lists:
             lists = len(self._journal)
-            if self._stopping.wait(LOOK_S):
+            here = sum(map(len, list(self._journal)))
+            if here >= self._usual or self._stopping.wait(LOOK_S):
                 return
             waited_s += LOOK_S
 

@@ -8,7 +8,7 @@ from broker.journal import Journal
 from broker.keeping import Keeping
 from formats.mqtt.acks import Puback, Pubrec, Pubrel
 from formats.mqtt.connect import Connack, Connect, Will
-from formats.mqtt.control import Pingreq
+from formats.mqtt.control import Pingreq, Pingresp
 from formats.mqtt.publish import Publish
 from formats.mqtt.subscribe import Suback, Subscribe, Subscription
 from persistence.records import Call
@@ -366,6 +366,20 @@ class TestBounds:
         assert len([client.receive(Puback) for _ in range(11)]) == 11
         site.advance(2)
         assert client.closed_with() is None
+
+    @pytest.mark.statement("MQTT5-3.1.2-22", "MQTT3-3.1.2-24")
+    def test_so_it_does_where_the_beginning_of_a_packet_had_come(self, site):
+        site.offline("s", "t")
+        client = site.clean("p", 4, keep_alive_s=10)
+        site.disk.refuse()
+        client.send(*(publish(packet_id, 1) for packet_id in range(1, 12)), "c0")
+        site.advance(12)
+        site.disk.commit()
+        site.settle()
+        site.advance(10)
+        client.send("00")
+        assert [client.receive().packet_id for _ in range(11)] == [*range(1, 12)]
+        assert client.receive() == Pingresp()
 
     def test_a_client_that_leaves_is_not_waited_for(self, site):
         site.offline("s", "t")

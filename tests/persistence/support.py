@@ -17,8 +17,11 @@ class Body:
         self.payload = payload
 
 
-def row_of(body):
-    return (body.topic, body.payload, 1, False, None, "publisher", None)
+def rows_of(bodies):
+    return [
+        (number, body.topic, body.payload, 1, False, None, "publisher", None)
+        for number, body in bodies.items()
+    ]
 
 
 class Outgoing:
@@ -62,7 +65,7 @@ class Waited:
 @contextmanager
 def writing(database, **options):
     """A writer that has begun, and is ended."""
-    writer = Writer(database, row_of, **options)
+    writer = Writer(database, rows_of, **options)
     writer.start()
     try:
         yield writer

@@ -25,7 +25,7 @@ from tests.persistence.support import (
     commit,
     here,
     outgoing,
-    row_of,
+    rows_of,
     stored,
     topics,
     writing,
@@ -92,7 +92,7 @@ class TestMessages:
             commit(writer, outgoing(1, Body("first")), outgoing(2, Body("second")))
         database = place.open()
         bodies = {number: Body(*row[:2]) for number, row in database.rows(MESSAGES)}
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         for key, row in database.rows(OUTGOING):
             writer.adopt_outgoing(outgoing(key, bodies[row[0]]), row[0])
         writer.start()
@@ -131,7 +131,7 @@ class TestFailure:
     def test_a_commit_that_fails_leaves_nothing(self, place, at):
         """As if the broker were killed between two records."""
         database = place.open()
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         refusing = Refusing(database, "store", at)
         writer.start()
         writer.submit(

@@ -22,13 +22,13 @@ from persistence.database import Database, open_file
 from persistence.records import Put, SESSIONS
 from persistence.records import Call
 from persistence.writer import Writer
-from tests.persistence.support import Body, Waited, here, outgoing, row_of
+from tests.persistence.support import Body, Waited, here, outgoing, rows_of
 
 path, margin = sys.argv[1], int(sys.argv[2])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 persistence.writer.RETRY_S = 0.01
 database = Database(open_file(path), path)
-writer = Writer(database, row_of)
+writer = Writer(database, rows_of)
 writer.start()
 
 def commit(*changes):

@@ -1,7 +1,9 @@
 """The journal and its thread: what is written, what is called, and when."""
 
+import gc
 import random
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,7 @@ from tests.persistence.support import (
     commit,
     here,
     outgoing,
-    row_of,
+    rows_of,
     stored,
     topics,
     writing,
@@ -124,7 +126,7 @@ class TestBlocks:
         order = random.sample(range(3_000), 3_000)
         database = file.open()
         kept = {n: outgoing(n, Body(str(n))) for n in range(3_000)}
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         writer.start()
         commit(writer, *kept.values())
         for start in range(0, 3_000, 500):
@@ -135,7 +137,7 @@ class TestBlocks:
             if reopen:
                 assert writer.stop(PATIENCE_S)
                 database = file.open_after_close()
-                writer = Writer(database, row_of)
+                writer = Writer(database, rows_of)
                 for place, row in database.rows(OUTGOING):
                     writer.adopt_outgoing(kept[place], row[0])
                 writer.start()
@@ -151,7 +153,7 @@ class TestBlocks:
         with writing(file.open()) as writer:
             commit(writer, *(outgoing(n, Body(str(n))) for n in range(10)))
         database = file.open_after_close()
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         for place, row in database.rows(OUTGOING):
             if place % 2:
                 writer.adopt_outgoing(outgoing(place, Body(str(place))), row[0])
@@ -172,6 +174,51 @@ class TestBlocks:
             assert database.size() < size + 100_000
 
 
+class TestMemory:
+    """Of what was written nothing is held, and nothing is left to the garbage collector."""
+
+    COMMITS = 30
+    SIZE = 2 << 20
+    ALLOWED = 24 << 20
+
+    class Made:
+        topic = "large"
+
+        @property
+        def payload(self):  # so that only the database can hold it
+            return bytes(TestMemory.SIZE)
+
+    @pytest.fixture(autouse=True)
+    def traced(self):
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        yield
+        tracemalloc.stop()
+        gc.enable()
+
+    @pytest.mark.parametrize("stays", [False, True])
+    def test_large_messages(self, file, stays):
+        with writing(file.open()) as writer:
+            for n in range(self.COMMITS):
+                commit(writer, outgoing(n, self.Made()))
+                if not stays:
+                    commit(writer, n)
+            held, _ = tracemalloc.get_traced_memory()
+            assert held < self.ALLOWED
+
+    def test_what_is_read_at_the_start(self, file):
+        with writing(file.open()) as writer:
+            for n in range(self.COMMITS):
+                commit(writer, outgoing(n, self.Made()))
+        database = file.open_after_close()
+        for _ in database.rows(MESSAGES):
+            pass
+        database.take_blocks(MESSAGES)
+        held, _ = tracemalloc.get_traced_memory()
+        assert held < self.ALLOWED
+
+
 class TestCalls:
     def test_calls_are_made_in_order_with_one_post_for_each_thread(self, database):
         posts, made, done = [], [], Waited()
@@ -185,7 +232,7 @@ class TestCalls:
                 call()
 
         first, second = Thread("first"), Thread("second")
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         for n in range(3):
             writer.submit(
                 [
@@ -223,8 +270,14 @@ class TestCalls:
             commit(writer, Put(SESSIONS, 1, ("a",)))
         assert "could not be handed over" in caplog.text
 
+    def test_as_much_as_usual_waits_for_no_more(self, database, monkeypatch):
+        monkeypatch.setattr("persistence.writer.LOOK_S", 3_600.0)
+        with writing(database) as writer:
+            for start in range(0, 1_000, 200):
+                commit(writer, *(outgoing(start + n, Body(str(n))) for n in range(200)))
+
     def test_with_an_interval_calls_do_not_wait(self, database):
-        writer = Writer(database, row_of, interval_s=3_600)
+        writer = Writer(database, rows_of, interval_s=3_600)
         made = Waited()
         writer.submit([Put(SESSIONS, 1, ("a",)), Call(here, made)])
         assert made.made, "the call waited"
@@ -352,7 +405,7 @@ class TestFailure:
             assert [row[0] for row in stored(database, MESSAGES).values()] == ["b"]
 
     def test_stopping_while_it_fails_says_what_is_lost(self, database, caplog):
-        writer = Writer(database, row_of)
+        writer = Writer(database, rows_of)
         refusing = Refusing(database, "store")
         writer.start()
         told = Waited()
@@ -365,11 +418,11 @@ class TestFailure:
         assert "the last 2 changes could not be stored" in caplog.text
 
     def test_an_end_without_a_start_closes_the_database(self, database):
-        assert Writer(database, row_of).stop(0)
+        assert Writer(database, rows_of).stop(0)
 
     def test_a_row_that_cannot_be_made_is_a_failure(self, database):
         told = Waited()
-        writer = Writer(database, lambda body: body.missing)
+        writer = Writer(database, lambda bodies: bodies.missing)
         writer.start()
         writer.submit([outgoing(1, Body("a")), Call(here, print, told)])
         told.wait()

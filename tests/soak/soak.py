@@ -26,7 +26,7 @@ KEPT_PART = 0.5
 WILLS_PART = 0.3
 MEAN_PAUSE_S = 1.2
 GROWTH = 1.15, 16_384  # of memory since a third of the time: a factor, and KiB
-DATABASE_KIB = 65_536  # for its cache and index, which fill for minutes
+DATABASE_KIB = 16_384  # for its cache and index, which fill for minutes
 
 # What a connected client does next, and how often.
 ACTIONS = {
