@@ -39,7 +39,7 @@ class ListenerConfiguration:
         self, port: int, address: str, protocol: str, line: str, values: Mapping[str, Any]
     ) -> None:
         self.port = port  # 0: one that is free
-        self.address = address  # "": every interface
+        self.address = address  # "": loopback; "*": every interface
         self.protocol = protocol
         self.line = line  # where it was configured, for messages
         self._values = values

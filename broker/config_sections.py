@@ -16,7 +16,6 @@ from broker.ignored_options import ignored_because
 from broker.options import BOTH, GLOBAL, NAMES, OPTIONS, SECURITY
 from broker.psk_file import psk_needs
 
-LOOPBACK = "localhost"
 TLS_FILES = ("certfile", "keyfile", "cafile", "capath", "crlfile")
 # Those that nothing is started without: less of an ACL file would mean more rights.
 NEEDED = (*TLS_FILES, "acl_file")
@@ -145,7 +144,6 @@ def _place_default(draft: Draft, default: ListenerDraft) -> None:
             return
         default.line, default.address = said[0], last(draft.settings, "bind_address", "")
     else:
-        default.address = LOOPBACK
         default.line = Line("default", 0, "port", "")
         draft.settings.setdefault("allow_anonymous", [Setting(True, default.line)])
     default.port = port

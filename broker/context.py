@@ -9,7 +9,7 @@ from broker.authentication.methods import Methods
 from broker.behaviours import Behaviours
 from broker.keeping import Keeping
 from broker.lifetime import Lifetime
-from broker.limits import Limits, QueueLimits
+from broker.limits import Limits, QueueLimits, SubscriptionBytes
 from broker.message import NEVER
 from broker.router import Router
 from broker.session.registry import SessionRegistry
@@ -32,6 +32,7 @@ class Context:
     ledger: Ledger = field(default_factory=lambda: Ledger(10_000))
     limits: Limits = field(default_factory=Limits)
     tree: SubscriptionTree = field(init=False)
+    subscribed: SubscriptionBytes = field(init=False)
     retained: RetainedStore = field(init=False)
     registry: SessionRegistry = field(init=False)
     router: Router = field(init=False)
@@ -42,9 +43,10 @@ class Context:
             self.overlapping_single,
             lambda topic: topic.startswith("$") or self.behaviours.watch(topic),
         )
+        self.subscribed = SubscriptionBytes(self.limits.subscription_bytes)
         self.retained = RetainedStore(
             self.retain_expiry_s, self.limits.retained_messages, self.limits.retained_bytes
         )
         self.registry = SessionRegistry(self.queues)
         self.router = Router(self.tree, self.retained, self.upgrade_outgoing_qos)
-        self.lifetime = Lifetime(self.registry, self.router, self.keeping)
+        self.lifetime = Lifetime(self.registry, self.router, self.keeping, self.subscribed)

@@ -6,6 +6,11 @@ A name with a `*` at its end stands for all names that start so.
 _BRIDGES = "bridges are not here yet; nothing of this connection is started"
 _NO_EFFECT = "{key} has no effect here"
 _UNSUPPORTED = "{key} is not supported"
+# Python does not say what a message takes of the heap; what each kind may take is counted.
+_MEMORY = (
+    "{key} has no effect here; global_max_queued_bytes, max_retained_bytes,"
+    " global_max_subscription_bytes and max_connection_output_bytes are what bounds memory"
+)
 
 IGNORED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("{key} is not here yet", ("visual", "mscfile")),
@@ -42,11 +47,12 @@ IGNORED: tuple[tuple[str, tuple[str, ...]], ...] = (
         _UNSUPPORTED,
         (
             *("mount_point", "use_username_as_clientid", "clientid_prefixes"),
-            *("check_retain_source", "max_inflight_bytes", "memory_limit"),
+            *("check_retain_source", "max_inflight_bytes"),
             *("disable_client_cert_date_checks", "enable_proxy_protocol", "packet_buffer_size"),
             *("http_dir", "listener_auto_id_prefix"),
         ),
     ),
+    (_MEMORY, ("memory_limit",)),
 )
 
 _WHOLE = {name: says for says, names in IGNORED for name in names if not name.endswith("*")}

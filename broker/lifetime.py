@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from broker.access import Rights
 from broker.keeping import Keeping
+from broker.limits import SubscriptionBytes
 from broker.logging_setup import quoted
 from broker.message import NEVER, Message
 from broker.router import Router
@@ -62,10 +63,17 @@ def rows_of(session: Session) -> Iterator[Delete]:
 class Lifetime:
     """Ends sessions when it is time to, and publishes wills."""
 
-    def __init__(self, registry: SessionRegistry, router: Router, keeping: Keeping | None) -> None:
+    def __init__(
+        self,
+        registry: SessionRegistry,
+        router: Router,
+        keeping: Keeping | None,
+        subscribed: SubscriptionBytes,
+    ) -> None:
         self._registry = registry
         self._router = router
         self._keeping = keeping
+        self._subscribed = subscribed
 
     def grant(self, session: Session, rights: Rights | None, worker: Worker) -> None:
         """Let a session have the rights of the client that comes, before it is connected.
@@ -149,10 +157,10 @@ class Lifetime:
             timer = worker.timers.at(
                 session.expires_at, lambda now: self._expire(session, worker, now)
             )
-            session.timers.append(timer)
+            session.timers += (timer,)
         if session.will_due is not None:
             timer = worker.timers.at(session.will_due, lambda now: self._will(session, worker, now))
-            session.timers.append(timer)
+            session.timers += (timer,)
 
     def _expire(self, session: Session, worker: Worker, now: float) -> None:
         if session.worker is worker and not session.ended and session.expires_at <= now:
@@ -174,16 +182,23 @@ class Lifetime:
         if session.inbox:
             session.drain_inbox(worker)
         session.ended = True
-        session.cancel_timers()
+        if session.timers:
+            session.cancel_timers()
         self._registry.remove(session)
         for subscription in session.subscriptions.values():
             self._router.tree.unsubscribe(subscription)
-        self._router.pass_on(session, worker)
-        self.publish_will(session, worker)
+        if session.subscriptions:
+            self._subscribed.remove(session.subscriptions)
+        holds = session.queue or session.inflight
+        if holds:
+            self._router.pass_on(session, worker)
+        if session.will is not None:
+            self.publish_will(session, worker)
         if session.number and worker.journal is not None:
             for change in rows_of(session):
                 worker.journal.note(change)
         session.subscriptions.clear()
-        session.empty()
-        session.inflight.clear()
+        if holds:
+            session.empty()
+            session.inflight.clear()
         session.received.clear()

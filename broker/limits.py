@@ -2,9 +2,12 @@
 
 Limits that a network connection meets before its CONNECT are those of `broker/listeners/door.py`.
 
-Threads: set before the listeners start; `QueueLimits` guards itself.
+Threads: set before the listeners start; `QueueLimits` and `SubscriptionBytes` guard themselves.
 """
 
+import sys
+import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +17,7 @@ from broker.settings import Options
 UNLIMITED = 1 << 62
 LONGEST_TEXT = 65_535  # bytes of a UTF-8 string (1.5.4)
 LOOKED_AT = 1_024  # a session that holds a smaller part of the total is not what fills it
+SUBSCRIPTION_BYTES, LEVEL_BYTES = 200, 450  # about, that one and each level of its filter take
 
 
 class Holder(Protocol):
@@ -82,6 +86,41 @@ class QueueLimits:
         return "global_max_queued_bytes" if held > self._size_in_all else ""
 
 
+def subscription_cost(topic_filter: str) -> int:
+    """Bytes, about, that a subscription takes whose levels no other has; the filter is kept whole
+    and in its levels."""
+    levels = topic_filter.count("/") + 1
+    return SUBSCRIPTION_BYTES + LEVEL_BYTES * levels + 2 * sys.getsizeof(topic_filter)
+
+
+class SubscriptionBytes:
+    """What the subscriptions of all sessions take, by their filters as subscribed.
+
+    Attributes:
+        taken: bytes, about.
+    """
+
+    def __init__(self, maximum: int = UNLIMITED) -> None:
+        self._maximum = maximum
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def lacks(self, topic_filter: str) -> bool:
+        """Whether there is no room for one more; an answer for this moment."""
+        return self.taken + subscription_cost(topic_filter) > self._maximum
+
+    def add(self, topic_filter: str) -> None:
+        """Count one, whether there is room or not: it may have been there before a restart."""
+        with self._lock:
+            self.taken += subscription_cost(topic_filter)
+
+    def remove(self, topic_filters: Iterable[str]) -> None:
+        """Count those no longer."""
+        freed = sum(map(subscription_cost, topic_filters))
+        with self._lock:
+            self.taken -= freed
+
+
 @dataclass(slots=True)
 class Limits:
     """The rest; each a number that is still allowed.
@@ -96,6 +135,7 @@ class Limits:
     user_properties: int = UNLIMITED
     sessions: int = UNLIMITED
     subscriptions: int = UNLIMITED
+    subscription_bytes: int = UNLIMITED
     shared_groups: int = UNLIMITED
     retained_messages: int = UNLIMITED
     retained_bytes: int = UNLIMITED
@@ -114,6 +154,7 @@ class Limits:
             options["max_user_properties"] or UNLIMITED,
             options["global_max_clients"] if options["global_max_clients"] >= 0 else UNLIMITED,
             options["max_subscriptions"] or UNLIMITED,
+            options["global_max_subscription_bytes"] or UNLIMITED,
             options["max_shared_groups"] or UNLIMITED,
             options["max_retained_messages"] or UNLIMITED,
             options["max_retained_bytes"] or UNLIMITED,

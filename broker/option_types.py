@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800, "m": 2_592_000, "y": 31_536_000}
+EVERY_INTERFACE = "*"
 LOG_DESTINATIONS = ("stderr", "stdout", "none", "syslog", "topic")
 PROTOCOL_LEVELS = {"3": 3, "3.1": 3, "4": 4, "3.1.1": 4, "5": 5, "5.0": 5}
 
@@ -77,7 +78,7 @@ def _parse_switch(words: str) -> bool:
 
 
 def _parse_listener(words: str) -> tuple[int, str, str]:
-    """Port, address ("" is every interface) and protocol."""
+    """Port, address ("" where none is said) and protocol."""
     port, *rest = words.split()
     number = PORT(port)
     protocol = rest.pop() if rest and rest[-1].lower() in PROTOCOLS else "mqtt"
@@ -94,7 +95,7 @@ def _parse_address(words: str) -> str:
         )
     if " " in words:
         raise ValueError(f"'{words}' is not an address")
-    return "" if words in ("INADDR_ANY", "*") else words
+    return EVERY_INTERFACE if words == "INADDR_ANY" else words
 
 
 def _parse_expiration(words: str) -> int:
@@ -152,7 +153,7 @@ PORT = whole(0, 65_535)
 SWITCH = Kind("`true`, `false`", _parse_switch)
 TEXT = Kind("text", str)
 PATH = Kind("path", str, is_path=True)
-ADDRESS = Kind("host name, address or `INADDR_ANY`", _parse_address)
+ADDRESS = Kind("host name, address, `*` or `INADDR_ANY`", _parse_address)
 LISTENER_LINE = Kind("PORT [ADDRESS] [PROTOCOL]", _parse_listener)
 EXPIRATION = Kind("number and `h`, `d`, `w`, `m` or `y`", _parse_expiration)
 MINUTES = Kind("0 to 71582788", _parse_minutes)

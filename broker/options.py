@@ -53,13 +53,14 @@ class Option:
 GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     ("Listeners", (
         Option("listener", GLOBAL, LISTENER_LINE, (), "",
-            "Opens a port for MQTT and WebSocket alike; port 0 is a free one; the options "
-            "after it are its own.",
+            "Opens a port for MQTT and WebSocket alike, on the loopback addresses unless it names "
+            "another, or `*` for every interface; port 0 is a free one; the options after it are "
+            "its own.",
             repeatable=True),
         Option("port", GLOBAL, PORT, None, "",
             "Opens the default listener, besides those of `listener` lines.", default_says="1883"),
         Option("bind_address", GLOBAL, ADDRESS, "", "",
-            "Address of the default listener.", default_says="every interface"),
+            "Address of the default listener.", default_says="the loopback addresses"),
         Option("protocol", LISTENER, choice(*PROTOCOLS), "mqtt", "",
             "What a listener is for; `websockets` and `mqtt` both serve both, told apart by "
             "the first bytes."),
@@ -204,12 +205,18 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             "SUBSCRIBE gets 0x80, a CONNECT no answer). Mosquitto allows as many; 0 is any "
             "number, which is what 4.7.3 says."),
         Option("max_user_properties", GLOBAL, whole(0, 100_000_000), 1_000, "properties",
-            "User Properties of a CONNECT, its will, a PUBLISH or a SUBSCRIBE, of which short ones "
-            "take 30 times their bytes of memory; of more, the packet is refused (0x97); 0 is any "
-            "number."),
+            "User Properties of a packet, or of a will, of which short ones take 30 times their "
+            "bytes of memory; of more, CONNECT, PUBLISH and SUBSCRIBE are refused (0x97), and "
+            "any other packet ends the connection (0x97); 0 is any number."),
         Option("max_subscriptions", GLOBAL, whole(0, 100_000_000), 10_000, "subscriptions",
             "Subscriptions of one client; of more, SUBACK says 0x97 (3.1.1: 0x80); 0 is any "
             "number."),
+        Option("global_max_subscription_bytes", GLOBAL, whole(0, 1_099_511_627_776),
+            1_073_741_824, "bytes",
+            "Memory that the subscriptions of all clients may take, about: each counts 200 bytes, "
+            "twice the length of its filter, and 450 for each level, whether others have it, too, "
+            "or not; of more, SUBACK says 0x97 (3.1.1: 0x80); 0 is any number. The default is "
+            "enough for 640,000 of three levels."),
         Option("max_shared_groups", GLOBAL, whole(0, 100_000_000), 10_000, "groups",
             "Different shared subscriptions, of all clients; of more, SUBACK says 0x97; 0 is any "
             "number."),

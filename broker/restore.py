@@ -134,6 +134,7 @@ def _restore_subscription(
         topic_filter if shared else "",
     )
     session.subscriptions[topic_filter] = subscription
+    context.subscribed.add(topic_filter)
     context.tree.subscribe(subscription)
 
 

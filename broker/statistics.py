@@ -21,6 +21,7 @@ LIMITS = (
     "max_topic_length",
     "max_topic_levels",
     "max_subscriptions",
+    "global_max_subscription_bytes",
     "max_shared_groups",
     "max_retained_messages",
     "max_retained_bytes",

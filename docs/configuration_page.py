@@ -33,9 +33,11 @@ A wrong value stops the start with `FILE:LINE: key: what is wrong` and exit code
 is a warning, and with `--strict` an error. With `--test-config` the configuration is checked and
 nothing is started.
 
-With no `listener`, `port` or `bind_address` at all, the broker listens on port 1883 of the
-loopback addresses only and takes anonymous clients. With one, `allow_anonymous` is false unless
-it is said.
+A listener without an address is reached from this machine only, at 127.0.0.1 and ::1, and one with
+`*`, as in `listener 1883 *`, from everywhere. (Mosquitto's files mean every interface without an
+address: add the `*` where that is wanted.) With no `listener`, `port` or `bind_address` at all, the
+broker listens on port 1883 so and takes anonymous clients. With one, `allow_anonymous` is false
+unless it is said.
 
 ## The environment
 

@@ -3,7 +3,9 @@
 import logging
 
 from broker.connection import Connection
+from broker.handlers.ack_runs import puback_run, pubcomp_run, pubrec_run, pubrel_run
 from broker.handlers.acks_checks import saw_puback, saw_pubcomp, saw_pubrec, saw_pubrel
+from broker.handlers.over_limits import ends_over_user_properties
 from broker.session.states import GOT_PUBCOMP
 from formats.mqtt.acks import (
     Pubcomp,
@@ -27,8 +29,19 @@ def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end
         packet_id = data[pos] << 8 | data[pos + 1]
         if packet_id == session.next_puback and session.acknowledged_qos1(packet_id):
             session.next_puback += 1
+            if end < len(data):
+                connection.skipped = puback_run(session, data, end)
+            return
+        if (
+            packet_id == -session.next_puback
+            and len(session.inflight) == 1
+            and session.acknowledged_qos1(packet_id)
+        ):
+            session.next_puback -= 1
             return
     puback = decode_puback(flags, data, pos, end, connection.version)
+    if puback.properties and ends_over_user_properties(connection, puback.properties):
+        return
     packet_id = puback.packet_id
     session.next_puback = saw_puback(connection, session, puback, data, pos, end)
     # [MQTT5-4.4.0-2] [MQTT5-4.8.2-6] with whatever reason code, the message is done with
@@ -38,11 +51,18 @@ def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end
 
 def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client has a QoS 2 message; or refuses it, which ends it (4.3.3)."""
-    pubrec = decode_pubrec(flags, data, pos, end, connection.version)
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
+    if session.next_pubrec:
+        count = pubrec_run(connection, session, data, pos - 2)
+        if count:
+            connection.skipped = count - 1
+            return
+    pubrec = decode_pubrec(flags, data, pos, end, connection.version)
+    if pubrec.properties and ends_over_user_properties(connection, pubrec.properties):
+        return
     packet_id = pubrec.packet_id
-    saw_pubrec(connection, session, pubrec, data, pos, end)
+    session.next_pubrec = saw_pubrec(connection, session, pubrec, data, pos, end)
     if session.recorded(packet_id, pubrec.reason):
         # [MQTT5-4.3.3-4] [MQTT3-4.3.3-1]
         connection.send_pubrel(packet_id, session.number != 0)
@@ -57,11 +77,18 @@ def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end
 def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client releases a QoS 2 message that it published: its packet id is free again
     (4.3.3)."""
-    pubrel = decode_pubrel(flags, data, pos, end, connection.version)
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
+    if session.next_pubrel:
+        count = pubrel_run(connection, session, data, pos - 2)
+        if count:
+            connection.skipped = count - 1
+            return
+    pubrel = decode_pubrel(flags, data, pos, end, connection.version)
+    if pubrel.properties and ends_over_user_properties(connection, pubrel.properties):
+        return
     packet_id = pubrel.packet_id
-    saw_pubrel(connection, session, pubrel, data, pos, end)
+    session.next_pubrel = saw_pubrel(connection, session, pubrel, data, pos, end)
     topic = session.received.pop(packet_id, None)  # [MQTT5-4.3.3-12]
     journal = connection.worker.journal
     noted = journal.count if journal is not None else 0
@@ -82,10 +109,17 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
 
 def handle_pubcomp(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """A QoS 2 message is complete (4.3.3)."""
-    pubcomp = decode_pubcomp(flags, data, pos, end, connection.version)
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
-    saw_pubcomp(connection, session, pubcomp, data, pos, end)
+    if session.next_pubcomp:
+        count = pubcomp_run(session, data, pos - 2)
+        if count:
+            connection.skipped = count - 1
+            return
+    pubcomp = decode_pubcomp(flags, data, pos, end, connection.version)
+    if pubcomp.properties and ends_over_user_properties(connection, pubcomp.properties):
+        return
+    session.next_pubcomp = saw_pubcomp(connection, session, pubcomp, data, pos, end)
     if not session.acknowledged(pubcomp.packet_id, GOT_PUBCOMP):
         _unexpected(connection, "PUBCOMP", pubcomp.packet_id)
 

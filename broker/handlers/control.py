@@ -7,6 +7,7 @@ from broker.connection import Connection
 from broker.handlers.conduct_checks import saw_auth, saw_disconnect, saw_pingreq
 from broker.handlers.connack import auth_properties
 from broker.handlers.connect import CONTINUE_AUTHENTICATION, ConnectHandler
+from broker.handlers.over_limits import ends_over_user_properties
 from broker.settings import expiry_from_wire
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
@@ -44,6 +45,8 @@ def handle_pingreq(connection: Connection, flags: int, data: bytes, pos: int, en
 def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client leaves; only with reason code 0x00 is its will discarded (3.14.4)."""
     disconnect = decode_disconnect(flags, data, pos, end, connection.version)
+    if ends_over_user_properties(connection, disconnect.properties):
+        return
     if disconnect.reason in REASONS_OF_SERVER:
         raise ProtocolViolation(
             rules.DISCONNECT_REASON_OF_SERVER, f"reason code 0x{disconnect.reason:02x}"
@@ -63,7 +66,7 @@ def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int,
             # [MQTT5-3.14.4-3] [MQTT3-3.14.4-3] [MQTT5-3.1.2-10] [MQTT3-3.1.2-10]
             session.will = None
     saw_disconnect(connection, disconnect, data, pos, end)
-    if connection.settings.connection_messages:
+    if connection.settings.connection_messages and log.isEnabledFor(logging.INFO):
         words = reason_name(disconnect.reason) if disconnect.reason else "normal disconnection"
         log.info("%s: left, %s", connection.name, words)
     connection.close()  # [MQTT3-3.14.4-1] [MQTT3-3.14.4-2]
@@ -80,6 +83,8 @@ class AuthHandler:
     ) -> None:
         """The next step of the authentication that CONNECT began."""
         auth = self._decode(connection, flags, data, pos, end)
+        if ends_over_user_properties(connection, auth.properties):
+            return
         if auth.reason != CONTINUE_AUTHENTICATION:
             raise ProtocolViolation(
                 rules.AUTH_REASON_FROM_CLIENT, f"reason code 0x{auth.reason:02x}"
@@ -92,6 +97,8 @@ class AuthHandler:
     ) -> None:
         """Re-authentication (4.12.1); other packets flow on meanwhile."""
         auth = self._decode(connection, flags, data, pos, end)
+        if ends_over_user_properties(connection, auth.properties):
+            return
         answer = (auth.properties or {}).get(AUTHENTICATION_DATA)
         saw_auth(connection, auth, data, pos, end)
         if auth.reason == RE_AUTHENTICATE:

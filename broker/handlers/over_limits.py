@@ -37,7 +37,7 @@ def connect_over_limits(connection: Connection, connect: Connect) -> tuple[int, 
         if words:
             return TOPIC_NAME_INVALID, words
     for properties in (connect.properties, will.properties if will is not None else None):
-        words = user_properties_over(connection, properties)
+        words = user_properties_over(connection, properties) if properties else ""
         if words:
             return QUOTA_EXCEEDED, words
     if len(registry) >= limits.sessions and client_id not in registry:
@@ -76,6 +76,15 @@ def user_properties_over(connection: Connection, properties: Properties | None) 
     return words
 
 
+def ends_over_user_properties(connection: Connection, properties: Properties | None) -> bool:
+    """End the connection, with a DISCONNECT or a CONNACK, if there are too many in a packet that
+    has no answer with a reason code for it."""
+    words = user_properties_over(connection, properties)
+    if words:
+        connection.disconnect(QUOTA_EXCEEDED, None, words, logged=True)
+    return bool(words)
+
+
 def publish_over_limits(connection: Connection, publish: Publish) -> tuple[int, str] | None:
     """Why this PUBLISH is not taken.
 
@@ -107,6 +116,10 @@ def subscription_over_limits(connection: Connection, session: Session, wanted: S
     if len(session.subscriptions) >= limits.subscriptions:
         words = f"{connection.name}: has {limits.subscriptions} subscriptions"
         connection.worker.limited("max_subscriptions", words)
+        return QUOTA_EXCEEDED
+    if connection.context.subscribed.lacks(topic_filter):
+        words = f"{connection.name}: no room for one more subscription"
+        connection.worker.limited("global_max_subscription_bytes", words)
         return QUOTA_EXCEEDED
     if connection.version == 5 and topic_filter.startswith(SHARE):
         return _group_over(connection, topic_filter, limits)

@@ -7,7 +7,11 @@ from broker.behaviours import user_properties
 from broker.connection import Connection
 from broker.durable_output import QUOTA_EXCEEDED
 from broker.handlers.conduct_checks import saw_subscribe
-from broker.handlers.over_limits import subscription_over_limits, user_properties_over
+from broker.handlers.over_limits import (
+    ends_over_user_properties,
+    subscription_over_limits,
+    user_properties_over,
+)
 from broker.keeping import subscription_row
 from broker.session.session import Session
 from broker.session.session import Subscription as Granted
@@ -138,7 +142,9 @@ def _subscribe(
         wanted.topic_filter if shared else "",
     )
     before = session.subscriptions.get(wanted.topic_filter)
-    if before is not None and before.share != granted.share:
+    if before is None:
+        connection.context.subscribed.add(wanted.topic_filter)
+    elif before.share != granted.share:
         # `$share/...` of a session that was 3.1.1 before, or 5.0: another place in the tree
         connection.context.tree.unsubscribe(before)
         before = None
@@ -204,6 +210,8 @@ def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int
     What was queued or sent before stays on its way [MQTT5-3.10.4-3] [MQTT3-3.10.4-3].
     """
     unsubscribe = decode_unsubscribe(flags, data, pos, end, connection.version)
+    if ends_over_user_properties(connection, unsubscribe.properties):
+        return
     session = connection.session
     assert session is not None  # these handlers are in force only with a session
     saw_subscribe(connection, session, unsubscribe, data, pos, end)
@@ -214,6 +222,7 @@ def handle_unsubscribe(connection: Connection, flags: int, data: bytes, pos: int
             reasons.append(NO_SUBSCRIPTION_EXISTED)
         else:
             connection.context.tree.unsubscribe(granted)
+            connection.context.subscribed.remove((topic_filter,))
             reasons.append(0)
             if session.number and connection.worker.journal is not None:
                 key = (session.number, topic_filter)

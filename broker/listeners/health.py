@@ -18,7 +18,7 @@ def unhealthy_because(address: str, port: int, tls: bool) -> str:
     connection: what it demands of clients is not known here.
     """
     try:
-        with socket.create_connection((address or "localhost", port), PATIENCE_S) as connection:
+        with socket.create_connection((address, port), PATIENCE_S) as connection:
             if tls:
                 return ""
             connection.sendall(_connect())

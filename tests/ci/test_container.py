@@ -45,8 +45,8 @@ def in_folder(words, tmp_path):
 def configuration(tmp_path):
     """The image's configuration, on one free port for each of its own; its ports."""
     text = (ROOT / "docs" / "ci" / "container.conf").read_text(encoding="utf-8")
-    ports = re.findall(r"(?m)^listener (\d+)$", text)
-    text = re.sub(r"(?m)^listener \d+$", "listener 0", text).replace(STATE, tmp_path.as_posix())
+    ports = re.findall(r"(?m)^listener (\d+) \*$", text)
+    text = re.sub(r"(?m)^listener \d+ \*$", "listener 0", text).replace(STATE, tmp_path.as_posix())
     (tmp_path / "touchstone.conf").write_text(text, encoding="utf-8")
     return ports
 
@@ -91,6 +91,12 @@ def test_the_configuration_is_where_the_commands_look():
 
 def test_every_port_is_exposed(configuration):
     assert the("EXPOSE").split() == configuration
+
+
+def test_every_listener_is_reached_from_outside():
+    path = ROOT / "docs" / "ci" / "container.conf"
+    lines = re.findall(r"(?m)^listener .*$", path.read_text(encoding="utf-8"))
+    assert [line.split()[2:] for line in lines] == [["*"]] * 3
 
 
 def test_it_does_not_run_as_root_and_may_write_its_state():

@@ -194,7 +194,7 @@ class TestStart:
         process = start("-c", config("listener 0"))
         (port,) = ready_ports(process)
         _, _, err = stopped(process)
-        assert f"Starting TCP listener on address '' port {port}" in err
+        assert f"Starting TCP listener on address '' port {port}, loopback only" in err
 
     def test_quiet(self, start, config):
         process = start("-q", "-c", config("listener 0 127.0.0.1", "xyzzy 1"))

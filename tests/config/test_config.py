@@ -243,7 +243,7 @@ class TestListeners:
     def test_no_configuration_is_loopback_and_anonymous(self):
         for configuration in (Configuration.default(), parse("receive_maximum 3")):
             (listener,) = configuration.listeners
-            assert (listener.port, listener.address) == (1883, "localhost")
+            assert (listener.port, listener.address) == (1883, "")
             assert listener["allow_anonymous"] is True
         assert ports(Configuration.default(0)) == [0]
 
@@ -258,7 +258,9 @@ class TestListeners:
         ("words", "seen"),
         [
             ("1", (1, "", "mqtt")),
-            ("1 INADDR_ANY", (1, "", "mqtt")),
+            ("1 INADDR_ANY", (1, "*", "mqtt")),
+            ("1 *", (1, "*", "mqtt")),
+            ("1 0.0.0.0", (1, "0.0.0.0", "mqtt")),
             ("0 ::1", (0, "::1", "mqtt")),
             ("1 websockets", (1, "", "websockets")),
             ("1 localhost websockets", (1, "localhost", "websockets")),

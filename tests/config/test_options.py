@@ -47,6 +47,14 @@ def test_a_key_that_is_accepted(name):
     assert name in NAMES or ignored_because(name)
 
 
+def test_memory_limit_names_what_bounds_memory_here():
+    says = ignored_because("memory_limit")
+    named = {name for name in NAMES if name in says}
+    assert says.startswith("memory_limit has no effect here")
+    assert {"max_retained_bytes", "global_max_queued_bytes"} < named
+    assert all(name.endswith("_bytes") for name in named)
+
+
 def test_no_name_means_two_things():
     names = [
         name for option in OPTIONS for name in (option.name, *option.aliases, *option.opposites)

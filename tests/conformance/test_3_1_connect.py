@@ -422,6 +422,28 @@ class TestKeepAlive:
             client.site().advance(10)
         slow.fence()
 
+    @pytest.mark.parametrize("each", [1, 60])
+    def test_less_than_1000_bytes_of_a_packet_are_no_packet(self, client, version, each):
+        slow, site = client(), client.site()
+        slow.connect(keep_alive_s=10)
+        publish = slow._encode(Publish("t", bytes(2_000)))
+        for place in range(15):
+            slow.send(publish[each * place : each * (place + 1)])
+            site.advance(1)
+        assert slow.closed_with() == (0x8D if version == 5 else None)
+
+    def test_a_packet_that_becomes_whole_in_time_counts(self, client):
+        slow = client()
+        slow.connect(keep_alive_s=10)
+        for _ in range(3):
+            client.site().advance(7)
+            slow.send("c0")
+            client.site().advance(7)
+            slow.send("00")
+        assert [slow.receive() for _ in range(3)] == [Pingresp()] * 3
+        client.site().advance(15)
+        slow.wait_closed()
+
     def test_keep_alive_0_waits_for_ever(self, client):
         silent = client()
         silent.connect(keep_alive_s=0)

@@ -220,9 +220,9 @@ class TestArrival:
 
     def test_keep_alive_while_a_large_packet_is_arriving(self, client, connected, version):
         one = connected("c", keep_alive_s=10)
-        packet = encode(Publish("a", bytes(1_000)), version)
-        for pos in range(0, len(packet), 100):
-            one.send(packet[pos : pos + 100])
+        packet = encode(Publish("a", bytes(10_000)), version)
+        for pos in range(0, len(packet), 1_000):
+            one.send(packet[pos : pos + 1_000])
             client.site().advance(9)
         one.fence()
 

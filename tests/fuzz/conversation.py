@@ -105,13 +105,14 @@ def assert_nothing_left(site):
     context.retained.drop_expired(site.clock.now())
     assert len(context.registry) == 0
     assert context.tree.count == 0
+    assert context.subscribed.taken == 0
     assert context.tree._root.empty
     assert (context.retained.count, context.retained.size) == (0, 0)
     assert not context.retained._root.children
     for worker in site._all_workers:
         assert worker.idle
         # A cancelled timer calls nothing and keeps nothing; its place stays until there are many.
-        assert all(call is timers._nothing for _when, _order, call in worker.timers._heap)
+        assert all(call is timers._nothing for _when, _order, call in worker.timers.heap)
     assert not context.ledger._open
 
 

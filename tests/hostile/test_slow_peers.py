@@ -4,6 +4,8 @@ How long others wait meanwhile is measured by `python -m benchmarks.hostile`; he
 they are served, that nothing spins, and that everything ends.
 """
 
+import sys
+
 import pytest
 
 from broker.listeners.stream import DRAIN_S
@@ -133,18 +135,35 @@ class TestConnected:
         assert broker.broker.statistics().limits["max_connection_output_bytes"] == 1
         bystanders.check()
 
-    def test_a_packet_one_byte_a_second_keeps_its_bounds(self, broker, connect):
-        """It is alive, so it may; what it costs is its own packet."""
+    @pytest.mark.statement("MQTT5-3.1.2-22")
+    def test_a_packet_one_byte_a_second(self, broker, connect):
+        """Bytes are no Control Packet: its keep alive ends it."""
         bystanders = Bystanders(broker)
         sock = connect(broker)
         packet = codec.encode(Publish("drip", bytes(100)), 5)
-        for byte in packet[:-1]:
+        for byte in packet[: int(1.5 * KEEP_ALIVE_S) - 1]:
             sock.sendall(bytes((byte,)))
             broker.advance(1)
+        assert is_open(sock)
         bystanders.check()
         assert_at_rest(broker)
-        broker.advance(1.5 * KEEP_ALIVE_S)
+        sock.sendall(packet[20:21])
+        broker.advance(1)
         assert bytes((KEEP_ALIVE_TIMEOUT,)) in rest_of(sock)
+        bystanders.check()
+
+    def test_a_packet_in_bytes_without_a_keep_alive_costs_what_has_arrived(self, broker, connect):
+        bystanders = Bystanders(broker)
+        sock = connect(broker, keep_alive_s=0)
+        packet = codec.encode(Publish("drip", bytes(1_000)), 5)
+        for byte in packet[:-1]:
+            sock.sendall(bytes((byte,)))
+            broker.settle()
+        broker.advance(1_000_000)
+        assert is_open(sock)
+        assert_at_rest(broker)
+        connection = broker.context.registry.find("hostile").connection
+        assert sys.getsizeof(connection._partial) < 2 * len(packet)
         bystanders.check()
 
     def test_a_peer_that_only_stops_sending(self, broker, connect):

@@ -73,3 +73,19 @@ def test_what_was_retained_stays_and_counts(site):
     broker = site("max_retained_messages 2", broker)
     assert broker.context.retained.count == 3
     assert connected(broker, "publisher").publish("d", b"x", 1, retain=True).reason == 0x97
+
+
+def test_what_was_subscribed_stays_and_counts(site):
+    broker = site("")
+    client = broker.client(5)
+    client.resume("a")
+    assert client.subscribe("a/b", "$share/g/c") == [0, 0]
+    taken = broker.context.subscribed.taken
+    client.drop()
+    broker = site(f"global_max_subscription_bytes {taken - 1}", broker)
+    assert broker.context.subscribed.taken == taken
+    client = broker.client(5)
+    client.resume("a")
+    assert client.subscribe("d") == [0x97]
+    client.unsubscribe("a/b", "$share/g/c")
+    assert broker.context.subscribed.taken == 0
