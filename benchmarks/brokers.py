@@ -109,7 +109,7 @@ def launched(
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env={**os.environ, **variables},
+                env={**_inherited(), **variables},
             )
         finally:
             if core is not None:
@@ -126,6 +126,14 @@ def launched(
             if kind.after:
                 command = [_filled(word, folder, ports) for word in kind.after]
                 subprocess.run(command, stdout=subprocess.DEVNULL, check=False, timeout=30)
+
+
+def _inherited() -> dict[str, str]:
+    """The variables of this process, but that Python keeps byte code, as it does for a user: what
+    is measured is not how long a first start compiles."""
+    inherited = {**os.environ, "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
+    return inherited
 
 
 def _log_path(kind: BrokerKind, folder: Path) -> Path:

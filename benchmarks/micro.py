@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import wire
+from benchmarks.micro_rounds import rounds
 from broker.authentication.methods import Methods
 from broker.clock import Clock
 from broker.connection import Connection
@@ -29,6 +30,7 @@ PAYLOAD = b"x" * 64
 BATCH = 1000  # packets that one read brings
 REPETITIONS = 7
 REPETITION_S = 0.05
+ANSWERS = ((), (0x40,), (0x50, 0x70))  # of who gets a message, by its QoS
 Step = tuple[Callable[[], object], int]
 
 
@@ -112,10 +114,12 @@ class Sink:
 class Client:
     """A connection into the broker's code, as a listener would make it."""
 
-    def __init__(self, context: Context, worker: Worker, settings: Settings, name: str) -> None:
+    def __init__(
+        self, context: Context, worker: Worker, settings: Settings, name: str, version: int = 4
+    ) -> None:
         self.sink = Sink()
         self.connection = Connection(worker, context, settings, self.sink, name, build())
-        self.connection.received(wire.connect_packet(name, 4))
+        self.connection.received(wire.connect_packet(name, version))
 
 
 def _round(worker: Worker) -> None:
@@ -125,10 +129,21 @@ def _round(worker: Worker) -> None:
         output.flush()
 
 
-def way(qos: int, subscribers: int) -> Step:
-    """Received bytes to bytes for the socket, all between, and the acknowledgements back."""
+def _answers(byte1: int) -> bytes:
+    """An acknowledgement for each packet id."""
+    return b"".join(b"%c\x02%c%c" % (byte1, one >> 8, one & 0xFF) for one in range(1, 65_536))
+
+
+def way(qos: int, subscribers: int, others: int = 0) -> Step:
+    """Received bytes to bytes for the socket, all between, and the acknowledgements back.
+
+    `others` are subscriptions to topics of which nothing is published.
+    """
     worker = Worker("micro", Clock())
     context = Context(Methods((), {}, ()))
+    bystander = Session("bystander", worker, QueueLimits())
+    for number in range(others):
+        context.tree.subscribe(Subscription(bystander, f"bench/many/{number}", 0))
     settings = Settings()
     publisher = Client(context, worker, settings, "from")
     receivers = [Client(context, worker, settings, f"to{i}") for i in range(subscribers)]
@@ -137,6 +152,8 @@ def way(qos: int, subscribers: int) -> Step:
     _round(worker)
     data = _publishes(qos)
     table = wire.PublishTable(wire.publish_packets([TOPIC], len(PAYLOAD), qos, 4))
+    releases = _answers(0x62)[: 4 * BATCH]
+    all_answers = [_answers(byte1) * 2 for byte1 in ANSWERS[qos]]
     packet_id = 0
 
     def step() -> None:
@@ -144,19 +161,53 @@ def way(qos: int, subscribers: int) -> Step:
         publisher.connection.received(data)
         _round(worker)
         if qos:
-            ids = [(packet_id + i) % 65_535 + 1 for i in range(BATCH)]
-            packet_id = ids[-1]
-            acks = b"".join(b"\x40\x02" + one.to_bytes(2, "big") for one in ids)
-            for receiver in receivers:
-                receiver.connection.received(acks)
-            _round(worker)
+            for answers in all_answers:
+                part = answers[4 * packet_id : 4 * (packet_id + BATCH)]
+                for receiver in receivers:
+                    receiver.connection.received(part)
+                _round(worker)
+            packet_id = (packet_id + BATCH) % 65_535
+            if qos == 2:
+                publisher.connection.received(releases)
+                _round(worker)
 
     before = sum(receiver.sink.taken for receiver in receivers)
     step()
     grown = sum(receiver.sink.taken for receiver in receivers) - before
-    if grown != table.size * BATCH * subscribers:
-        raise RuntimeError(f"{grown} bytes left, not {table.size * BATCH * subscribers}")
+    expected = (table.size + (4 if qos == 2 else 0)) * BATCH * subscribers  # with a PUBREL each
+    if grown != expected:
+        raise RuntimeError(f"{grown} bytes left, not {expected}")
     return step, BATCH * subscribers
+
+
+def properties_way(new: bool) -> Step:
+    """5.0, QoS 0: a user property and a topic alias in, a subscription identifier out.
+
+    With `new` the user property is another one each time.
+    """
+    worker = Worker("micro", Clock())
+    context = Context(Methods((), {}, ()))
+    settings = Settings(topic_alias_maximum=1)
+    publisher = Client(context, worker, settings, "from", 5)
+    receiver = Client(context, worker, settings, "to", 5)
+    subscribe = wire.subscribe_packet(1, [TOPIC], 0, 5, wire.SUBSCRIPTION_IDENTIFIER)
+    receiver.connection.received(subscribe)
+    encoded = wire.TOPIC_ALIAS + wire.USER_PROPERTY
+    publisher.connection.received(wire.publish_packets([TOPIC], len(PAYLOAD), 0, 5, 0, encoded)[0])
+    _round(worker)
+    packet = wire.publish_packets([""], len(PAYLOAD), 0, 5, 0, encoded)[0]
+    value = wire.USER_PROPERTY[-7:]
+    packets = [packet.replace(value, b"%07d" % n) if new else packet for n in range(10 * BATCH)]
+    batches = [b"".join(packets[n : n + BATCH]) for n in range(0, len(packets), BATCH)]
+    turn = 0
+
+    def step() -> None:
+        nonlocal turn
+        turn += 1
+        publisher.connection.received(batches[turn % len(batches)])
+        _round(worker)
+
+    return step, BATCH
 
 
 ROWS: dict[str, Callable[[], Step]] = {
@@ -171,8 +222,15 @@ ROWS: dict[str, Callable[[], Step]] = {
     "encoded before, QoS 1": encoded_again,
     "whole way, QoS 0, 1:1": lambda: way(0, 1),
     "whole way, QoS 1, 1:1, with PUBACKs": lambda: way(1, 1),
+    "whole way, QoS 2, 1:1, with all answers": lambda: way(2, 1),
     "whole way, QoS 0, 1:100": lambda: way(0, 100),
     "whole way, QoS 1, 1:100, with PUBACKs": lambda: way(1, 100),
+    "whole way, 5.0, QoS 0, properties": lambda: properties_way(False),
+    "whole way, 5.0, QoS 0, new properties": lambda: properties_way(True),
+    "QoS 0, 1:1, among 100,000 subscriptions": lambda: way(0, 1, 100_000),
+    "round, QoS 0, window 1": lambda: rounds(0),
+    "round, QoS 1, window 1, with PUBACK": lambda: rounds(1),
+    "round, QoS 0, fan-in 20:1": lambda: rounds(0, 20),
 }
 
 

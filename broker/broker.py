@@ -12,8 +12,9 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from broker import late
 from broker.authentication.methods import Methods
 from broker.behaviours import Behaviours
 from broker.clock import Clock
@@ -25,7 +26,6 @@ from broker.handlers.table import build as build_handlers
 from broker.housekeeping import Housekeeping
 from broker.journal import Journal
 from broker.keeping import Keeping
-from broker.layers.tls_maker import TlsMaker
 from broker.limits import Limits, QueueLimits
 from broker.listeners.door import Door, Hall
 from broker.listeners.tcp import TcpListener, bind
@@ -35,12 +35,14 @@ from broker.settings import Settings
 from broker.statistics import Statistics, total
 from broker.store import Store, open_store
 from broker.sys_topics import SysTopics
-from broker.tls_listeners import tls_maker
-from broker.tracing import Tracing
 from broker.version import VERSION
 from oracle.ledger import Ledger
-from oracle.trace.recorder import Trace
-from oracle.verdict import Ignored, IgnoredError, Report, build, iso, parse_ignored
+from oracle.reports.standing import Report
+
+if TYPE_CHECKING:
+    from broker.layers.tls_maker import TlsMaker
+    from oracle.trace.recorder import Trace
+    from oracle.verdict import Ignored
 
 log = logging.getLogger("touchstone")
 
@@ -74,7 +76,7 @@ class Broker:
         self,
         configuration: Configuration | str | None = None,
         clock: Clock | None = None,
-        trace: Trace | None = None,
+        trace: "Trace | None" = None,
     ) -> None:
         if configuration is None:
             configuration = Configuration.default()
@@ -93,7 +95,7 @@ class Broker:
         self._housekeeping = Housekeeping(self.clock)
         self._handlers = build_handlers()
         self._store: Store | None = None
-        self._tracing = Tracing(trace) if trace is not None else None
+        self._tracing = late.tracing(trace) if trace is not None else None
         self._ignored = ignored_statements(configuration)
         self._started = self.clock.wall()
         self._ports: list[int] = []
@@ -123,7 +125,13 @@ class Broker:
             raise
         self._start_housekeeping()
         for listener, opened in zip(self.configuration.listeners, self._listeners, strict=True):
-            log.info("Starting TCP listener on address '%s' port %d", listener.address, opened.port)
+            where = "" if listener.address else ", loopback only"
+            log.info(
+                "Starting TCP listener on address '%s' port %d%s",
+                listener.address,
+                opened.port,
+                where,
+            )
             opened.start()
 
     def _ensure_test_pki(self) -> None:
@@ -149,7 +157,7 @@ class Broker:
     def _open(self, listener: ListenerConfiguration) -> TcpListener:
         tls = None
         if listener.has_tls:
-            tls = tls_maker(listener, self.configuration["keylog"])
+            tls = late.tls_maker(listener, self.configuration["keylog"])
             self._tls.append((listener.line, tls))
         sockets = bind(listener.address, listener.port, listener["socket_domain"])
         return TcpListener(
@@ -298,16 +306,15 @@ class Broker:
         about = {
             "name": "touchstone",
             "version": VERSION,
-            "started": iso(self._started),
-            "written": iso(now),
             "complete": complete,
             "listeners": listeners,
         }
         clients, dropped = self.context.ledger.clients()
-        return build(about, clients, dropped, self._ignored, lambda at: at + offset)
+        times = {"started": self._started, "written": now}
+        return late.report(about, times, clients, dropped, self._ignored, lambda at: at + offset)
 
 
-def ignored_statements(configuration: Configuration) -> list[Ignored]:
+def ignored_statements(configuration: Configuration) -> "list[Ignored]":
     """What `conformance_ignore` silences.
 
     Raises:
@@ -317,8 +324,8 @@ def ignored_statements(configuration: Configuration) -> list[Ignored]:
     ignored = []
     for place, words in zip(configuration.places("conformance_ignore"), lines, strict=True):
         try:
-            ignored.append(parse_ignored(words))
-        except IgnoredError as error:
+            ignored.append(late.ignored(words))
+        except ValueError as error:
             raise ConfigError(f"{place}: conformance_ignore: {error}") from None
     return ignored
 

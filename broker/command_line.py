@@ -23,31 +23,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from broker import late
+from broker.arguments import parse_arguments
 from broker.behaviours import BehaviourError, Behaviours
 from broker.broker import Broker, ignored_statements
 from broker.clock import Clock
 from broker.config import ConfigError, Configuration
-from broker.guard import passwd
 from broker.guard.guard import Guard
 from broker.listeners.health import unhealthy_because
 from broker.listeners.tcp import ListenerError
 from broker.logging_setup import LOGGER, NOTICE, set_up_logging
+from broker.option_types import EVERY_INTERFACE
 from broker.pki import PkiError
 from broker.reporting import Reporting, check_paths, github_lines, on_github
 from broker.running import EVERYWHERE, Command, CommandError, environment
 from broker.store import pack_file
-from broker.tls_listeners import check_tls
-from broker.version import VERSION
 from broker.whole_files import remove, write_whole
-from oracle.reports import summary
-from oracle.reports.standing import FAIL_ON, NEVER, VIOLATION, standing
-from oracle.trace.files import open_trace
-from oracle.trace.msc import SequenceChart
-from oracle.trace.output import Output
-from oracle.trace.recorder import Trace
+from oracle.reports.standing import NEVER, VIOLATION, standing
 from persistence.errors import StoreError
+
+if TYPE_CHECKING:
+    from oracle.trace.output import Output
+    from oracle.trace.recorder import Trace
 
 STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name)
@@ -61,79 +60,6 @@ WAKE_S = 0.5 if os.name == "nt" else None
 UNHEALTHY, CANNOT_OPEN, WRONG_CONFIGURATION, VIOLATION_STANDS, INTERRUPTED = 1, 1, 2, 3, 130
 
 Events = SimpleQueue[int]
-
-
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="touchstone",
-        description="An MQTT 3.1, 3.1.1 and 5.0 broker to test clients against.",
-        epilog="Without a configuration it serves this machine only, on port 1883. Every option"
-        " can come from the environment, too: TOUCHSTONE_LISTENER=1883.",
-    )
-    add = parser.add_argument
-    add("-c", "--config-file", metavar="FILE", help="the configuration, in Mosquitto's format")
-    add("-p", "--port", metavar="PORT", help="the default listener's port")
-    add("-v", "--verbose", action="store_true", help="log everything")
-    add("-q", "--quiet", action="store_true", help="log nothing")
-    add("-d", "--daemon", action="store_true", help="refused: run it in the background with `&`")
-    add("--version", action="version", version=f"touchstone {VERSION}")
-    add("--test-config", action="store_true", help="check the configuration and exit")
-    add("--strict", action="store_true", help="make an unknown option an error")
-    add("--ready-file", metavar="PATH", help="write where the listeners are, as JSON, once all are")
-    add(
-        "--report",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="write what clients did and broke, as .json, .xml (JUnit), .md or .html; may be"
-        " repeated",
-    )
-    add(
-        "--fail-on",
-        choices=FAIL_ON,
-        help="which broken rules make the exit code 3: those that a client must keep (the default"
-        " with COMMAND), those that it should keep, too, or none",
-    )
-    add(
-        "--trace",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="write every packet, as JSON lines, or for Wireshark if it ends in .pcapng",
-    )
-    add(
-        "--msc",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="draw the packets as a sequence chart, in Mermaid",
-    )
-    add("--health", action="store_true", help="ask the broker that runs: exit code 0 if it answers")
-    add("--pack", metavar="FILE", help="make a database of persistence smaller, and exit")
-    passwd.add_arguments(parser)
-    add("--tls-keylog", metavar="FILE", help="append the secrets of TLS sessions, for Wireshark")
-    add(
-        "command",
-        nargs="*",
-        metavar="-- COMMAND",
-        help="run a program that finds the broker in MQTT_HOST, MQTT_PORT, ..., and end with it",
-    )
-    return parser
-
-
-def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """What stands behind the first `--` is COMMAND, whatever it looks like."""
-    ours, command = list(words), None
-    if "--" in ours:
-        place = ours.index("--")
-        ours, command = ours[:place], ours[place + 1 :]
-    arguments = argument_parser().parse_args(ours)
-    if arguments.command:
-        raise ConfigError(f"{arguments.command[0]}: write `--` before a command")
-    if command == []:
-        raise ConfigError("--: there is no command after it")
-    arguments.command = command
-    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,13 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             before, after = pack_file(arguments.pack)
             _say(f"{arguments.pack}: {before} bytes before, {after} after")
             return 0
-        if passwd.run(arguments):
+        if arguments.passwd is not None or arguments.passwd_delete is not None:
+            late.change_passwords(arguments)
             return 0
         configuration = read_configuration(arguments)
         if arguments.test_config:
             for warning in configuration.warnings:
                 _complain(warning)
-            check_tls(configuration)
+            late.check_tls(configuration)
             Guard(configuration)
             _say(f"{arguments.config_file or 'the default configuration'} is good")
             return 0
@@ -210,7 +137,8 @@ def ask_health(configuration: Configuration, ready_file: str | None) -> int:
     address, port, tls = min(listeners, key=lambda listener: listener[2])
     if not port:
         raise ConfigError("--health: which port is free is not known without --ready-file")
-    problem = unhealthy_because("" if address in EVERYWHERE else address, port, tls)
+    here = not address or address in (*EVERYWHERE, EVERY_INTERFACE)
+    problem = unhealthy_because("localhost" if here else address, port, tls)
     if problem:
         _complain(problem)
         return UNHEALTHY
@@ -269,10 +197,10 @@ def serve(configuration: Configuration, arguments: argparse.Namespace) -> int:
 
 def _open_trace(
     arguments: argparse.Namespace, clock: Clock, undo: contextlib.ExitStack
-) -> Trace | None:
+) -> "Trace | None":
     """What every packet goes to; None if nothing was asked for."""
     outputs: list[Output] = []
-    for paths, begin in ((arguments.trace, open_trace), (arguments.msc, SequenceChart)):
+    for paths, begin in ((arguments.trace, late.open_trace), (arguments.msc, late.draw)):
         for path in paths:
             try:
                 outputs.append(begin(Path(path)))
@@ -280,7 +208,7 @@ def _open_trace(
                 raise ConfigError(f"--trace: {error}") from None
     if not outputs:
         return None
-    trace = Trace(outputs, clock.wall)
+    trace = late.trace(outputs, clock.wall)
     undo.callback(trace.close)
     return trace
 
@@ -349,7 +277,7 @@ def _conclude(reporting: Reporting, arguments: argparse.Namespace, command: Comm
     for problem in problems:
         _complain(problem)
     if not arguments.quiet:
-        _complain(summary.render(report, fail_on).rstrip("\n"))
+        _complain(late.summary(report, fail_on).rstrip("\n"))
     if on_github(os.environ):
         try:
             if lines := github_lines(report, fail_on, os.environ):

@@ -22,12 +22,14 @@ from oracle.ledger import KEPT_BYTES, Record
 
 log = logging.getLogger("touchstone")
 
-PUBLISH_QOS_0 = b"\x30"
+PUBLISH_QOS_0 = 0x30
 LEAD_PACKETS = 8  # shown of what was read at once with a packet that breaks a rule, and of what is
 # not sent yet
 LONGEST_HEADER = 5  # bytes of a fixed header
 REMEMBERED = 1_000  # packet ids of each kind
-NO_IDS: set[int] = set()  # what most have; nothing is ever added to it
+# What most have; nothing is ever added to them.
+NO_IDS: set[int] = set()
+NO_PLACES: dict[int, int] = {}
 
 
 class Conduct:
@@ -48,8 +50,8 @@ class Conduct:
         inherited: packet ids in flight to the client when it connected, or that it has acknowledged
                    once too often: acknowledgements of them may come twice, and in any order.
         overtaken: packet ids whose acknowledgement a later one has overtaken, and what they await.
-        next_pubrec, next_pubrel, next_pubcomp: packet ids that come if they come in the order of
-                   the latest, so that nothing has to be looked for.
+        next_published: the packet id of the next new QoS 2 message if they count up by one.
+        scrambled: those under way do not: whether they are released in their order takes a look.
         unreleased: packet ids whose PUBREL a later one has overtaken.
         released:  packet ids of PUBREL packets, so that a PUBLISH after it is known.
         refused:   packet ids of PUBLISH packets that were refused.
@@ -64,9 +66,7 @@ class Conduct:
         "latest",
         "left",
         "new_published",
-        "next_pubcomp",
-        "next_pubrec",
-        "next_pubrel",
+        "next_published",
         "overtaken",
         "published",
         "record",
@@ -74,6 +74,7 @@ class Conduct:
         "released",
         "repeated",
         "resumed",
+        "scrambled",
         "unreleased",
         "used",
     )
@@ -86,18 +87,25 @@ class Conduct:
         self.left = False
         self.published = 0
         self.new_published = False
-        self.carried: dict[int, int] = {}
+        self.carried = NO_PLACES
         self.repeated: set[int] | None = None
         self.latest = 0
         self.inherited = NO_IDS
         self.overtaken: dict[int, int] | None = None
-        self.next_pubrec = 0
-        self.next_pubcomp = 0
-        self.next_pubrel = 0
+        self.next_published = 0
+        self.scrambled = False
         self.unreleased: set[int] | None = None
         self.released: set[int] | None = None
         self.refused: set[int] | None = None
         self.used = NO_IDS
+
+    def remember_released(self, packet_ids: range) -> None:
+        """PUBREL came for these."""
+        released = self.released
+        if released is None or len(released) + len(packet_ids) > REMEMBERED:
+            self.released = set(packet_ids[-REMEMBERED:])
+        else:
+            released.update(packet_ids)
 
 
 class Observed(Output):
@@ -131,8 +139,8 @@ class Observed(Output):
             return
         record = conduct.record
         if record.facts | shown != record.facts:
-            packet = data[first_byte(data, pos, end) : end] if end else b""
-            record.witness(shown, self.worker.now, packet)
+            start = first_byte(data, pos, end) if pos > 2 else 0
+            record.witness(shown, self.worker.now, data[start:end])
 
     def notice(self, rule: Rule, seen: str, data: bytes, pos: int, end: int) -> None:
         """The client broke a rule, in the packet with its body at data[pos:end], and the documents
@@ -145,6 +153,13 @@ class Observed(Output):
         if self.settings.enforces:
             raise violation
         self.broke(violation, data, first_byte(data, pos, end) if end else 0, end)
+
+    def write_run(self, packets: bytes, count: int) -> None:
+        """Have so many whole packets sent at the end of this round; a flush counts one of them."""
+        self.write(packets)
+        self.worker.statistics.messages_sent += count - 1
+        if self.conduct is not None:
+            self.conduct.record.packets_out += count - 1
 
     def went_on(self, data: bytes) -> None:
         """More came from a client whose connection has ended."""
@@ -185,16 +200,18 @@ class Observed(Output):
                 data[start : min(stop, start + size)],
                 size,
                 lead_of(data, start),
-                self.out[-LEAD_PACKETS:],
+                packets_of(b"".join(self.out[-LEAD_PACKETS:]))[-LEAD_PACKETS:],
                 mqtt,
             )
 
     def sending(self, data: bytes, count: int) -> None:
         """A flush: so many packets leave."""
         conduct = self.conduct
-        if conduct is not None and data:
-            conduct.record.left(self.worker.now, data, count)
-            if data[:1] == PUBLISH_QOS_0:  # the first of them will do
+        if conduct is not None:
+            record = conduct.record
+            record.left(self.worker.now, data, count)
+            # The first of the packets will do.
+            if data[0] == PUBLISH_QOS_0 and not record.facts & facts.RECEIVED_QOS_0:
                 self.witness(facts.RECEIVED_QOS_0, b"", 0, 0)
 
 
@@ -211,13 +228,24 @@ def size_of(data: bytes, start: int, stop: int) -> int:
 def lead_of(data: bytes, start: int) -> list[tuple[bytes, int]]:
     """The beginnings of the last few packets before data[start], and their sizes; `data` begins
     with a packet."""
+    places = _places(data, start)[-LEAD_PACKETS:]
+    return [(data[pos : pos + min(size, KEPT_BYTES)], size) for pos, size in places]
+
+
+def packets_of(data: bytes) -> list[bytes]:
+    """Whole packets, each by itself."""
+    return [data[pos : pos + size] for pos, size in _places(data, len(data))]
+
+
+def _places(data: bytes, stop: int) -> list[tuple[int, int]]:
+    """Where the packets in data[:stop] start, and their sizes."""
     places = []
     pos = 0
-    while pos < start:
-        size = size_of(data, pos, start)
+    while pos < stop:
+        size = size_of(data, pos, stop)
         places.append((pos, size))
         pos += size
-    return [(data[pos : pos + min(size, KEPT_BYTES)], size) for pos, size in places[-LEAD_PACKETS:]]
+    return places
 
 
 def first_byte(data: bytes, pos: int, end: int) -> int:

@@ -17,7 +17,7 @@ from broker.logging_setup import printable
 from broker.output import Output, Transport
 from broker.session.session import Session
 from broker.settings import Settings
-from broker.timed import Timed
+from broker.timed import PROGRESS, Timed
 from broker.topics.aliases import ReceivedAliases
 from broker.worker import Worker
 from formats.errors import ProtocolViolation
@@ -27,6 +27,7 @@ from formats.mqtt.connect import Connack, Connect
 from formats.mqtt.control import Disconnect
 from formats.mqtt.properties import REASON_STRING, Properties
 from formats.mqtt.reasons import reason_name
+from formats.mqtt.stream import read_remaining_length
 from oracle import facts
 
 log = logging.getLogger("touchstone")
@@ -49,16 +50,17 @@ class Connection(Timed):
         session:     the session it has opened; None before, and when it has lost it.
         opens_shortcuts: whether a plain PUBLISH may take the short way in, once one has come the
                      long way.
-        shortcut_qos0, shortcut_qos1: PLAIN_3 or PLAIN_5 where it may now, otherwise 0.
+        shortcut_qos0, shortcut_qos1, shortcut_qos2: PLAIN_3 or PLAIN_5 where it may now, or 0.
         unanswered:  QoS 2 PUBLISH packets that are not completed yet, and what is pledged for those
                      that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
         open_subscribes: packets in `open_ids` that are no PUBLISH.
         may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
+        skipped:     packets of four bytes after the one at hand that its handler has handled, too.
     """
 
     __slots__ = (
         "_partial",
-        "_partial_size",
+        "_progress_at",
         "_wanted",
         "authentication_method",
         "client",
@@ -74,6 +76,8 @@ class Connection(Timed):
         "session",
         "shortcut_qos0",
         "shortcut_qos1",
+        "shortcut_qos2",
+        "skipped",
         "tls_identity",
         "transport_name",
         "unanswered",
@@ -106,10 +110,12 @@ class Connection(Timed):
         self.opens_shortcuts = False
         self.shortcut_qos0 = 0
         self.shortcut_qos1 = 0
+        self.shortcut_qos2 = 0
+        self.skipped = 0
         if self.conduct is not None:
             context.ledger.open(self.conduct.record)
-        self._partial: list[bytes] = []
-        self._partial_size = 0
+        self._partial = bytearray()  # what has come in how many pieces ever costs no more
+        self._progress_at = 0  # bytes of `_partial` that are a sign of life
         self._wanted = 0  # bytes that `_partial` needs before it is worth a look
 
     # Bytes in.
@@ -117,12 +123,13 @@ class Connection(Timed):
     def received(self, data: bytes) -> None:
         """Handle every whole packet in what has arrived, MQTT bytes; keep the rest."""
         if self._partial:
-            self._partial.append(data)
-            self._partial_size += len(data)
-            if self._partial_size < self._wanted:
+            self._partial += data
+            if len(self._partial) < self._wanted:
                 self.last_in = self.worker.now
+                if len(self._partial) >= self._progress_at:
+                    self._progressed()
                 return
-            data = b"".join(self._partial)
+            data = bytes(self._partial)
             self._partial.clear()
         pos, end, packets = stop, _, _ = 0, len(data), 0
         try:
@@ -130,7 +137,7 @@ class Connection(Timed):
                 length = data[pos + 1]
                 body = pos + 2
                 if length & 0x80:
-                    length, body = self._long_length(data, pos + 1, end)
+                    length, body = read_remaining_length(data, pos + 1, end, self.version)
                     if length < 0:
                         break
                 stop = body + length
@@ -147,6 +154,10 @@ class Connection(Timed):
                 packets += 1
                 self.handlers[byte1 >> 4](self, byte1 & 15, data, body, stop)
                 pos = stop
+                if length == 2 and self.skipped:
+                    packets += self.skipped
+                    pos += 4 * self.skipped
+                    self.skipped = 0
         except ProtocolViolation as violation:
             self.violated(violation, data, pos, stop if stop > pos else end)
             pos = end
@@ -155,6 +166,8 @@ class Connection(Timed):
             pos = end
         self.worker.statistics.messages_received += packets
         self.last_in = self.worker.now
+        if packets:
+            self.last_packet = self.last_in
         if self.conduct is not None:
             self.conduct.record.arrived(self.last_in, data if pos == end else data[:pos], packets)
         if pos < end:
@@ -163,37 +176,24 @@ class Connection(Timed):
             else:
                 self._keep(data[pos:] if pos else data)
 
-    def _long_length(self, data: bytes, pos: int, end: int) -> tuple[int, int]:
-        """A Remaining Length of two to four bytes at `pos`; -1 while bytes are missing (2.1.4)."""
-        length = data[pos] & 0x7F
-        for place in (1, 2, 3):
-            if pos + place >= end:
-                return -1, pos
-            byte = data[pos + place]
-            length |= (byte & 0x7F) << 7 * place
-            if not byte & 0x80:
-                if not byte and self.version == 5:  # of CONNECT: see its handler
-                    raise ProtocolViolation(
-                        rules.VARIABLE_NOT_MINIMAL,
-                        f"Remaining Length {data[pos : pos + place + 1].hex()}",
-                    )
-                return length, pos + place + 1
-        raise ProtocolViolation(
-            rules.VARIABLE_TOO_LONG, f"Remaining Length {data[pos : pos + 4].hex()}"
-        )
-
     def _keep(self, rest: bytes) -> None:
         """Remember the beginning of a packet; join again only once it can be whole."""
-        self._partial.append(rest)
-        self._partial_size = len(rest)
+        self._partial += rest
         self._wanted = 2
+        self._progress_at = PROGRESS
+        if len(rest) >= PROGRESS:
+            self._progressed()
         if self.held:
             self.transport.pause()
         if len(rest) >= 5 and not self.held:
             length, body = rest[1], 2
             if length & 0x80:
-                length, body = self._long_length(rest, 1, len(rest))
+                length, body = read_remaining_length(rest, 1, len(rest), self.version)
             self._wanted = body + length
+
+    def _progressed(self) -> None:
+        self.last_packet = self.last_in
+        self._progress_at = len(self._partial) + PROGRESS
 
     def hold(self, reading: bool = False) -> None:
         """Handle no more packets until `release`: the CONNECT is not answered yet.
@@ -217,25 +217,22 @@ class Connection(Timed):
     def flush(self) -> None:
         """Send what this round has written, acknowledgements among it."""
         try:
-            self._flush()
+            if self.open_ids:
+                if not self.pledged_pubacks:
+                    self.open_ids.clear()
+                else:
+                    for packet in self.out:
+                        if packet[0] == PUBACK_BYTE:
+                            self.open_ids.pop(packet[2:4], None)
+                self.open_subscribes = 0
+            if self.unanswered and self.session is not None:
+                received = len(self.session.received) - len(self.session.carried)
+                self.unanswered = received + self.pledged_pubcomps
+            Output.flush(self)
+            if self.overrun:
+                self.bound_output()
         except Exception:
             self.failed()
-
-    def _flush(self) -> None:
-        if self.open_ids:
-            if not self.pledged_pubacks:
-                self.open_ids.clear()
-            else:
-                for packet in self.out:
-                    if packet[0] == PUBACK_BYTE:
-                        self.open_ids.pop(packet[2:4], None)
-            self.open_subscribes = 0
-        if self.unanswered and self.session is not None:
-            received = len(self.session.received) - len(self.session.carried)
-            self.unanswered = received + self.pledged_pubcomps
-        Output.flush(self)
-        if self.overrun:
-            self.bound_output()
 
     def bound_output(self) -> None:
         """Disconnect a client that goes on asking and does not read the answers."""
@@ -252,6 +249,7 @@ class Connection(Timed):
 
     def release_back(self) -> None:
         self.held_back = False
+        self.last_packet = self.worker.now  # until now it was not read
         self.release()
 
     def drained(self) -> None:
@@ -339,7 +337,8 @@ class Connection(Timed):
         if self.ended:
             return
         try:  # whatever bug it may be that ends it, it ends
-            Output.flush(self)
+            if self.out:
+                Output.flush(self)
         finally:
             try:
                 self._lose_session()

@@ -7,13 +7,16 @@ Threads: belongs to the connection's worker.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from broker.connection import Connection
 from broker.layers.detect import Kind, detect
 from broker.layers.layer import Layer
-from broker.layers.tls import TlsFailure, TlsLayer
 from broker.layers.websocket import WebSocketLayer
 from formats.errors import ProtocolViolation, Rule
+
+if TYPE_CHECKING:
+    from broker.layers.tls import TlsLayer
 
 WRONG_PROTOCOL = Rule(0x81, "", "", "wrong protocol")
 
@@ -31,7 +34,7 @@ class Entrance:
     def __init__(
         self,
         connection: Connection,
-        tls: Callable[[], TlsLayer] | None,
+        tls: "Callable[[], TlsLayer] | None",
         origins: tuple[str, ...] = (),
     ) -> None:
         self._connection = connection
@@ -124,14 +127,7 @@ class Entrance:
         """Whether bytes of the network are from now on bytes of MQTT."""
         return self._begun and not self._connection.layers
 
-    def _identify(self, layer: TlsLayer) -> None:
-        settings, connection = self._connection.settings, self._connection
-        if settings.use_subject_as_username:
-            connection.tls_identity = layer.peer_subject
-        elif settings.use_identity_as_username:
-            connection.tls_identity = layer.peer_common_name
-        else:
-            return
-        # Otherwise the client could call itself what it likes.
-        if layer.handshake_done and not connection.tls_identity:
-            raise TlsFailure("the client has no certificate with a name to use as its user name")
+    def _identify(self, layer: "TlsLayer") -> None:
+        settings = self._connection.settings
+        if settings.use_subject_as_username or settings.use_identity_as_username:
+            self._connection.tls_identity = layer.identity(settings.use_subject_as_username)

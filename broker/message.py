@@ -5,22 +5,14 @@ remembers, where the worst a race does is encode the same bytes twice.
 """
 
 import math
-from typing import Any
 
 from formats.mqtt.properties import MESSAGE_EXPIRY_INTERVAL, SUBSCRIPTION_IDENTIFIER, Properties
-from formats.mqtt.publish import encode_publish_parts
+from formats.mqtt.publish import join_publish
+from formats.mqtt.publish_properties import encoded_properties, properties_size
 
 PLAIN_5 = 8  # added to the key of a 5.0 encoding without Subscription Identifiers
 NEVER = math.inf  # the `expires_at` of a message or session that does not expire
 SMALL = 1_024  # bytes; of these so many are on their way at once that they need no count
-BESIDES = 64  # bytes, about, that a value in a property takes besides its characters
-
-
-def _size_of(value: Any) -> int:
-    """Bytes, about, that it takes to keep the value of a property."""
-    if isinstance(value, list | tuple):
-        return BESIDES + sum(map(_size_of, value))
-    return BESIDES + (len(value) if isinstance(value, str | bytes) else 0)
 
 
 class Message:
@@ -68,7 +60,9 @@ class Message:
         self.properties = properties
         self.origin = origin
         self.expires_at = expires_at
-        self.large = len(payload) > SMALL or properties is not None
+        self.large = len(payload) > SMALL or (
+            properties is not None and len(payload) + properties_size(properties) > SMALL
+        )
         self._encoded: dict[object, tuple[bytes, bytes]] = {}
 
     @property
@@ -76,7 +70,7 @@ class Message:
         """Bytes of the payload, and, about, of the properties."""
         size = len(self.payload)
         if self.properties is not None:
-            size += sum(map(_size_of, self.properties.values()))
+            size += properties_size(self.properties)
         return size
 
     def encoded(
@@ -102,14 +96,20 @@ class Message:
         return encoded
 
     def came_as(self, version: int, head: bytes, tail: bytes) -> None:
-        """Remember the bytes it was published with, QoS 1 without RETAIN and properties."""
-        self._encoded[PLAIN_5 | 1 << 1 if version == 5 else 1 << 1] = head, tail
+        """Remember the bytes it was published with, at QoS 1 or 2 without RETAIN and properties."""
+        alike = self.qos << 1
+        self._encoded[PLAIN_5 | alike if version == 5 else alike] = head, tail
 
     def _encode(
         self, version: int, qos: int, retain: bool, identifiers: tuple[int, ...], now: float
     ) -> tuple[bytes, bytes]:
-        properties = self.outgoing_properties(identifiers, now) if version == 5 else None
-        return encode_publish_parts(self.topic, self.payload, qos, retain, version, properties)
+        if version != 5:
+            encoded = b""
+        elif self.expires_at is NEVER:
+            encoded = encoded_properties(self.properties, identifiers)
+        else:
+            encoded = encoded_properties(self.outgoing_properties(identifiers, now))
+        return join_publish(self.topic, self.payload, qos, retain, encoded)
 
     def outgoing_properties(self, identifiers: tuple[int, ...], now: float) -> Properties | None:
         """The properties for one 5.0 receiver.

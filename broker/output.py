@@ -247,12 +247,19 @@ class Output(DurableOutput):
         count = len(out)
         data = out[0] if count == 1 else b"".join(out)
         out.clear()
-        self.worker.statistics.messages_sent += count
+        if not data:
+            return
+        statistics = self.worker.statistics
+        statistics.messages_sent += count
         self.sending(data, count)
         if self.layers:
             self.send_down(data, len(self.layers))
-        elif data:
-            self._hand_over(data)
+            return
+        statistics.bytes_sent += len(data)  # `_hand_over`, without a call for each packet
+        transport = self.transport
+        transport.send(data)
+        if transport.unsent:
+            self._not_all_taken(len(data))
 
     def sending(self, data: bytes, count: int) -> None:
         """So many packets leave."""
@@ -272,12 +279,16 @@ class Output(DurableOutput):
             self._hand_over(data)
 
     def _hand_over(self, data: bytes) -> None:
-        transport = self.transport
         self.worker.statistics.bytes_sent += len(data)
-        transport.send(data)
-        if transport.unsent > self.settings.max_output_bytes:
+        self.transport.send(data)
+        if self.transport.unsent:
+            self._not_all_taken(len(data))
+
+    def _not_all_taken(self, size: int) -> None:
+        """Something waits unsent, after a send of so many bytes."""
+        if self.transport.unsent > self.settings.max_output_bytes:
             if self.congested:
-                self.overrun += len(data)
+                self.overrun += size
             self.congested = True
             self.plain = 0
 

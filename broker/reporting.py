@@ -12,11 +12,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from broker import late
 from broker.clock import Clock
 from broker.config import ConfigError
-from oracle.reports import github, markdown
 from oracle.reports.standing import Report
-from oracle.reports.writing import renderer, write
 
 log = logging.getLogger("touchstone")
 
@@ -28,7 +27,7 @@ def check_paths(paths: Sequence[str]) -> None:
     """Raises ConfigError where a report cannot be written, for its ending or its folder."""
     for path in paths:
         try:
-            renderer(Path(path))
+            late.check_report(Path(path))
         except ValueError as error:
             raise ConfigError(f"--report {error}") from None
         folder = os.path.dirname(path) or "."
@@ -98,7 +97,7 @@ class Reporting:
         problems = []
         for path in self._paths:
             try:
-                write(report, path, self._fail_on)
+                late.write_report(report, path, self._fail_on)
             except OSError as error:
                 problems.append(f"--report {path}: {error.strerror or error}")
         return problems
@@ -118,5 +117,5 @@ def github_lines(report: Report, fail_on: str, environment: Mapping[str, str]) -
     path = environment.get("GITHUB_STEP_SUMMARY")
     if path:
         with open(path, "a", encoding="utf-8", newline="\n") as file:
-            file.write(markdown.render(report, fail_on) + "\n")
-    return github.render(report, fail_on)
+            file.write(late.github_page(report, fail_on) + "\n")
+    return late.github_lines(report, fail_on)

@@ -23,7 +23,7 @@ GRACE_S = 5.0  # how long a program may take to end when it is told to
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as of a shell
 BY_SIGNAL = 128  # and the number of the signal that ended it, as of a shell
 
-EVERYWHERE = ("0.0.0.0", "::")
+EVERYWHERE = ("0.0.0.0", "::")  # sockets that every interface reaches
 LOOPBACK = ("127.0.0.1", "::1")
 CLIENT_FILES = {
     "MQTT_CA_FILE": "ca.pem",

@@ -12,7 +12,10 @@ from broker.timers import Timer, cancel
 from broker.worker import Worker
 from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
+from formats.mqtt.properties import Properties
 from oracle import facts
+
+PROGRESS = 1_000  # bytes more of a packet that is not whole yet are a sign of life, too
 
 
 class Timed(Observed):
@@ -22,9 +25,10 @@ class Timed(Observed):
         connected: a CONNACK with success was sent.
         held:      packets wait, unparsed, for a session on its way here.
         last_in:   when bytes last arrived before those that are handled now, on the worker's clock.
+        last_packet: when a packet was last whole, or had grown by PROGRESS.
     """
 
-    __slots__ = ("_timer", "connected", "held", "keep_alive_s", "last_in")
+    __slots__ = ("_timer", "connected", "held", "keep_alive_s", "last_in", "last_packet")
 
     def __init__(
         self, worker: Worker, settings: Settings, transport: Transport, address: str
@@ -33,10 +37,8 @@ class Timed(Observed):
         self.connected = False
         self.held = False
         self.keep_alive_s = 0
-        self.last_in = worker.now
-        self._timer: Timer = worker.timers.at(
-            worker.now + settings.connect_timeout_s, self._check_connected
-        )
+        self.last_in = self.last_packet = worker.now
+        self._timer: Timer = worker.timers.at(worker.now + settings.connect_timeout_s, self._check)
 
     def violated(
         self,
@@ -48,6 +50,11 @@ class Timed(Observed):
     ) -> None:
         """The client broke a rule, in data[start:stop] if anywhere, and the connection ends."""
 
+    def disconnect(
+        self, reason: int, properties: Properties | None, words: str, logged: bool = False
+    ) -> None:
+        """End the connection, which has broken no rule."""
+
     def failed(self) -> None:
         """A bug of ours, the exception being handled, ends the connection."""
 
@@ -58,28 +65,40 @@ class Timed(Observed):
         except Exception:
             self.failed()
 
-    def _check_connected(self, _now: float) -> None:
-        if not self.connected and not self.ended and not self.held:
-            self.worker.statistics.limits["connect_timeout_s"] += 1
-            violation = ProtocolViolation(
-                rules.NO_CONNECT_IN_TIME, f"{self.settings.connect_timeout_s:g} s"
-            )
-            self.violated(violation)
+    def _check(self, now: float) -> None:
+        try:
+            if self.connected:
+                self._look_at_silence(now)
+            elif not self.ended and not self.held:
+                self._came_to_nothing()
+        except Exception:
+            self.failed()
+
+    def _came_to_nothing(self) -> None:
+        self.worker.statistics.limits["connect_timeout_s"] += 1
+        seen = f"{self.settings.connect_timeout_s:g} s"
+        self.violated(ProtocolViolation(rules.NO_CONNECT_IN_TIME, seen))
 
     def watch_no_more(self) -> None:
         """The connection has ended; a timer would keep it until it comes up."""
         cancel(self._timer)
 
     def watch_keep_alive(self, keep_alive_s: int) -> None:
-        """Close when nothing arrives for one and a half times so long [MQTT5-3.1.2-22]
-        [MQTT3-3.1.2-24]."""
-        cancel(self._timer)
+        """Close when no packet arrives for one and a half times so long, from now on
+        [MQTT5-3.1.2-22] [MQTT3-3.1.2-24].
+
+        A large packet on a slow line is a sign of life as long as it grows.
+        """
         self.keep_alive_s = keep_alive_s
+        now = self.last_in = self.last_packet = self.worker.now
         if keep_alive_s:
-            patience_s = min(self._patience_s(), 1.5 * keep_alive_s)
-            self._timer = self.worker.timers.at(
-                self.worker.now + patience_s, self._check_keep_alive
-            )
+            due = now + min(self._patience_s(), 1.5 * keep_alive_s)
+            if now < self._timer[0] <= due:
+                return  # what waits for the CONNECT comes up in time, and sets itself again
+            cancel(self._timer)
+            self._timer = self.worker.timers.at(due, self._check)
+        else:
+            cancel(self._timer)
 
     def _patience_s(self) -> float:
         """How long a silence is first looked at; 1.5 times the keep alive ends the connection.
@@ -88,27 +107,26 @@ class Timed(Observed):
         """
         return self.keep_alive_s + max(1.0, self.keep_alive_s / 4)
 
-    def _check_keep_alive(self, now: float) -> None:
-        try:
-            self._look_at_silence(now)
-        except Exception:
-            self.failed()
-
     def _look_at_silence(self, now: float) -> None:
         if self.ended:
             return
         if self.held_back:
-            self.last_in = now  # what it has sent is not read: its silence is ours
-        due = self.last_in + 1.5 * self.keep_alive_s
+            self.last_in = self.last_packet = now  # what it sends is not read: its silence is ours
+        due = self.last_packet + 1.5 * self.keep_alive_s
         late = self.last_in + self._patience_s()
         if now < due:
             if now >= late:
                 self._saw_silence(now)
             else:
                 due = min(late, due)
-            self._timer = self.worker.timers.at(due, self._check_keep_alive)
+            self._timer = self.worker.timers.at(due, self._check)
             return
-        self.violated(self._silence(rules.KEEP_ALIVE_TIMEOUT, now))
+        if self.last_in == self.last_packet:
+            self.violated(self._silence(rules.KEEP_ALIVE_TIMEOUT, now))
+        else:  # it has begun a packet, and may take its time as far as the documents go
+            words = f"a packet is not whole after {now - self.last_packet:g} s"
+            reason = rules.KEEP_ALIVE_TIMEOUT.reason
+            self.disconnect(reason, None, f"{words}, keep alive {self.keep_alive_s} s")
 
     def _saw_silence(self, now: float) -> None:
         """It has not kept its keep alive, and has half of it left until it is disconnected."""

@@ -19,42 +19,45 @@ class Timers:
 
     Cancelling on each packet would cost too much: a connection keeps one timer that, when it comes
     up, looks at the time of the last packet and sets itself again.
+
+    Attributes:
+        heap: what is to be called, the next first; to look at only.
     """
 
-    __slots__ = ("_heap", "_order", "_sweep_at")
+    __slots__ = ("_order", "_sweep_at", "heap")
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self.heap: list[Timer] = []
         self._order = count()
         self._sweep_at = SWEPT_AT
 
     def at(self, when: float, call: Call) -> Timer:
         """Have `call(now)` called once the clock shows `when` or later."""
-        if len(self._heap) >= self._sweep_at:
+        if len(self.heap) >= self._sweep_at:
             self._sweep()
         timer: Timer = [when, next(self._order), call]
-        heapq.heappush(self._heap, timer)
+        heapq.heappush(self.heap, timer)
         return timer
 
     def _sweep(self) -> None:
         """Let go of cancelled timers once they may be half of all: some would stay for years."""
-        heap = self._heap
+        heap = self.heap
         heap[:] = [timer for timer in heap if timer[2] is not _nothing]  # `run` holds this list
         heapq.heapify(heap)
         self._sweep_at = max(SWEPT_AT, 2 * len(heap))
 
     def next_at(self) -> float | None:
         """When the next call is due; None when there is none."""
-        when: float | None = self._heap[0][0] if self._heap else None
+        when: float | None = self.heap[0][0] if self.heap else None
         return when
 
     def __len__(self) -> int:
         """How many there are, with the cancelled ones that are still kept."""
-        return len(self._heap)
+        return len(self.heap)
 
     def run(self, now: float) -> None:
         """Call what is due."""
-        heap = self._heap
+        heap = self.heap
         while heap and heap[0][0] <= now:
             heapq.heappop(heap)[2](now)
 

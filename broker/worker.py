@@ -77,7 +77,8 @@ class Worker:
         """Interrupt the wait of the worker's thread, if it has one."""
 
     def silence(self) -> None:
-        """Start of a round: from here on whoever adds something rings again."""
+        """The alarm was heard: from here on whoever adds something rings again, and what it was
+        rung for, the clock among it, is looked at after."""
         self._alarmed = False
         self.now = self.clock.now()
 

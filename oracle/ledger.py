@@ -14,7 +14,7 @@ itself. Whoever reports while connections live reads copies, which may be a pack
 import threading
 from collections.abc import Iterable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from formats.errors import ProtocolViolation, Rule
 from oracle.statements import MQTT_3_1_1, MQTT_5_0, PREFIXES, by_key
@@ -30,6 +30,8 @@ HEALTH_CLIENT_ID = "touchstone-health"  # no client under test: the broker asks 
 
 RECEIVED, SENT = "received", "sent"
 
+HISTORY_LENGTH = 2 * 4 * KEPT_CHUNKS  # entries at most; see `Record.history`
+
 
 class Chunk(NamedTuple):
     """Bytes of MQTT that were read or written at once.
@@ -43,14 +45,26 @@ class Chunk(NamedTuple):
     size: int  # of all
 
 
-class Example(NamedTuple):
-    """The packet that showed some facts first."""
+class Example:
+    """The packet that showed some facts first.
 
-    facts: int
-    at: float
-    packet: bytes  # the first KEPT_BYTES; b"" where it is no packet that shows them
-    size: int  # of all of it
-    version: int  # protocol level
+    Attributes:
+        packet:  the first KEPT_BYTES; b"" where it is no packet that shows them.
+        size:    of all of it.
+        version: protocol level.
+    """
+
+    __slots__ = ("at", "document", "facts", "packet", "size", "version")
+
+    def __init__(
+        self, document: str, facts: int, at: float, packet: bytes, size: int, version: int
+    ) -> None:
+        self.document = document
+        self.facts = facts
+        self.at = at
+        self.packet = packet
+        self.size = size
+        self.version = version
 
 
 class Breach:
@@ -99,14 +113,22 @@ class Breach:
         return copy
 
 
+# What most records have of what takes room even when it is empty; nothing is ever added.
+NO_FACTS: dict[str, int] = {}
+NO_BREACHES: dict[tuple[str, Rule], Breach] = {}
+
+
 class Record:
     """One network connection, or all that one client has made.
 
     Attributes:
         client_id: None where no CONNECT gave one.
         version:   protocol level of the connection; 0 before the CONNECT.
-        facts:     by document, since a client may come with several versions.
-        history:   the latest chunks.
+        facts:     of this connection, in the words of its own document.
+        others:    facts of the client's other connections, by document, since it may come with
+                   several versions.
+        history:   the latest chunks, flat: the four fields of each. An idle connection has two, and
+                   as objects they would be a tenth of what it takes.
     """
 
     __slots__ = (
@@ -142,11 +164,11 @@ class Record:
         self.packets_out = 0
         self.bytes_in = 0
         self.bytes_out = 0
-        self.facts = 0  # of this connection, in the words of its own document
-        self.others: dict[str, int] = {}  # of the client's other connections, by document
-        self.examples: list[tuple[str, Example]] = []  # with the document
-        self.breaches: dict[tuple[str, Rule], Breach] = {}
-        self.history: list[Chunk] = []
+        self.facts = 0
+        self.others = NO_FACTS
+        self.examples: tuple[Example, ...] = ()
+        self.breaches = NO_BREACHES
+        self.history: list[Any] = []
 
     @property
     def document(self) -> str:
@@ -159,13 +181,13 @@ class Record:
         if not new:
             return
         self.facts |= new
-        examples = self.examples
-        if packet or not examples:
-            example = Example(new, at, packet[:KEPT_BYTES], len(packet), self.version)
+        if packet or not self.examples:
+            version = self.version
+            document = MQTT_3_1_1 if version in (3, 4) else MQTT_5_0  # a property takes its time
+            example = Example(document, new, at, packet[:KEPT_BYTES], len(packet), version)
+            self.examples += (example,)
         else:  # what led to it is the packet before
-            example = examples.pop()[1]
-            example = example._replace(facts=example.facts | new)
-        examples.append((self.document, example))
+            self.examples[-1].facts |= new
 
     def arrived(self, at: float, data: bytes, packets: int) -> None:
         """So many whole packets were read and handled."""
@@ -173,19 +195,19 @@ class Record:
         self.packets_in += packets
         self.bytes_in += len(data)
         if data:
-            self._passed(Chunk(at, RECEIVED, data[:KEPT_CHUNK], len(data)))
+            history = self.history
+            if len(history) == HISTORY_LENGTH:
+                del history[: HISTORY_LENGTH // 2]
+            history += (at, RECEIVED, data[:KEPT_CHUNK], len(data))
 
     def left(self, at: float, data: bytes, packets: int) -> None:
         """So many packets were sent at once."""
         self.packets_out += packets
         self.bytes_out += len(data)
-        self._passed(Chunk(at, SENT, data[:KEPT_CHUNK], len(data)))
-
-    def _passed(self, chunk: Chunk) -> None:
         history = self.history
-        if len(history) == 2 * KEPT_CHUNKS:
-            del history[:KEPT_CHUNKS]
-        history.append(chunk)
+        if len(history) == HISTORY_LENGTH:
+            del history[: HISTORY_LENGTH // 2]
+        history += (at, SENT, data[:KEPT_CHUNK], len(data))
 
     def broken_again(self, violation: ProtocolViolation) -> bool:
         """Count it, if the client has broken this rule on this connection before."""
@@ -218,18 +240,19 @@ class Record:
         """
         if not is_breach(violation.rule, self.document):
             return
-        sequence = self.history[-KEPT_CHUNKS:]
+        latest = self.history[-4 * KEPT_CHUNKS :]
+        sequence = [Chunk(*latest[place : place + 4]) for place in range(0, len(latest), 4)]
         sequence += [Chunk(at, RECEIVED, one[:KEPT_BYTES], length) for one, length in lead]
         sequence += [Chunk(at, SENT, one[:KEPT_BYTES], len(one)) for one in unsent]
-        self.breaches[self.document, violation.rule] = Breach(
-            violation, at, self.version, packet, size, tuple(sequence), mqtt
-        )
+        breach = Breach(violation, at, self.version, packet, size, tuple(sequence), mqtt)
+        # Not into a dictionary that others may be going through.
+        self.breaches = {**self.breaches, (self.document, violation.rule): breach}
 
     def settle(self) -> None:
         """The connection has ended: what is only of use while it lasts can go."""
         self.history = []
         if self.version and self.version not in self.versions:
-            self.versions = (*self.versions, self.version)
+            self.versions += (self.version,)
 
     def facts_of(self, document: str) -> int:
         """What was seen under a document, on all connections."""
@@ -242,20 +265,23 @@ class Record:
         """Add a later connection of the same client; both have ended."""
         document = later.document
         known = self.facts_of(document)
-        for example in later.examples:
-            if example[0] == document and example[1].facts & ~known:
-                self.examples.append(example)
-        self.others[document] = known | later.facts
+        if later.facts & ~known:
+            self.examples += tuple(
+                one for one in later.examples if one.document == document and one.facts & ~known
+            )
+            self.others = {**self.others, document: known | later.facts}
         for key, breach in later.breaches.items():
             before = self.breaches.get(key)
             if before is None:
                 breach.connection = self.connections + 1
-                self.breaches[key] = breach
+                self.breaches = {**self.breaches, key: breach}
             else:
                 before.count += breach.count
         self.address = later.address
-        self.versions += tuple(one for one in later.versions if one not in self.versions)
-        self.transports += tuple(one for one in later.transports if one not in self.transports)
+        if later.versions != self.versions:
+            self.versions += tuple(one for one in later.versions if one not in self.versions)
+        if later.transports != self.transports:
+            self.transports += tuple(one for one in later.transports if one not in self.transports)
         self.connections += 1
         self.first_at = min(self.first_at, later.first_at)
         self.last_at = max(self.last_at, later.last_at)
@@ -269,9 +295,7 @@ class Record:
         copy = Record(self.address, self.first_at)
         for name in Record.__slots__:
             setattr(copy, name, getattr(self, name))
-        copy.others = dict(self.others)
-        copy.examples = list(self.examples)
-        copy.breaches = {key: breach.copy() for key, breach in list(self.breaches.items())}
+        copy.breaches = {key: breach.copy() for key, breach in self.breaches.items()}
         copy.settle()
         return copy
 

@@ -117,7 +117,8 @@ def _client(record: Record, silenced: dict[tuple[str, str], str], wall: Wall) ->
         names += [f"{document}:{one}" for one in sorted(shown, key=_order(document).__getitem__)]
     examples: dict[str, Any] = {}
     known = dict.fromkeys(DOCUMENTS, 0)
-    for document, example in record.examples:
+    for example in record.examples:
+        document = example.document
         before = known[document]
         known[document] |= example.facts
         new = set(_exercised(known[document], document)) - set(_exercised(before, document))

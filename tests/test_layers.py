@@ -73,9 +73,11 @@ BROKER = (
     "broker.tls_listeners",
     "broker.restore",
     "broker.store",
+    "broker.late",
     "broker.broker",
     "broker.reporting",
     "broker.running",
+    "broker.arguments",
     "broker.command_line",
     "broker.testing.*",
     "broker.pytest_plugin",
@@ -110,9 +112,9 @@ OPTIONAL = (
     "sslpsk3",
 )
 
-# Every run of pytest in an environment that has the package imports it: all else is imported when
-# it is needed.
-LATE = ("broker/pytest_plugin.py",)
+# Every run of pytest in an environment that has the package imports the one, and every start of a
+# broker the other: all else is imported when it is needed.
+LATE = ("broker/pytest_plugin.py", "broker/late.py")
 
 LINES = 400  # of a file at most
 FREE_OF_THE_LIMIT = ("tests", "docs", "benchmarks")

@@ -20,25 +20,8 @@ from broker.guard.hashes import make_hash
 LONGEST = 65_535  # bytes of a user name or password in a CONNECT (1.5.4, 1.5.6)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--passwd",
-        nargs=2,
-        metavar=("FILE", "USER"),
-        help="set a user's password in a password file, which is made if it is not there, and exit;"
-        " asks for it, or reads a line from standard input",
-    )
-    parser.add_argument(
-        "-D",
-        "--passwd-delete",
-        nargs=2,
-        metavar=("FILE", "USER"),
-        help="delete a user from a password file, and exit",
-    )
-
-
-def run(arguments: argparse.Namespace) -> bool:
-    """Do what the arguments ask; False if that is nothing.
+def run(arguments: argparse.Namespace) -> None:
+    """Do what the arguments ask.
 
     Raises:
         ConfigError, OSError: it could not be done, and the file is as it was.
@@ -47,11 +30,8 @@ def run(arguments: argparse.Namespace) -> bool:
         path, user_name = arguments.passwd
         check_user_name(user_name)
         set_password(path, user_name, _ask())
-    elif arguments.passwd_delete is not None:
-        delete_user(*arguments.passwd_delete)
     else:
-        return False
-    return True
+        delete_user(*arguments.passwd_delete)
 
 
 def check_user_name(user_name: str) -> None:

@@ -5,7 +5,7 @@ As `broker/handlers/conduct_checks.py` does of the other packets.
 
 from broker.conduct import REMEMBERED, Conduct
 from broker.connection import Connection
-from broker.handlers.conduct_checks import is_first, not_discarded, remember
+from broker.handlers.conduct_checks import is_first, not_discarded
 from broker.session.session import Session
 from broker.session.states import AWAITS_PUBACK, AWAITS_PUBCOMP, AWAITS_PUBREC
 from formats.errors import Rule
@@ -18,7 +18,7 @@ def saw_puback(
     connection: Connection, session: Session, puback: Puback, data: bytes, pos: int, end: int
 ) -> int:
     """A PUBACK that is not the next in turn; the one that will be, 0 while every one is looked
-    at."""
+    at, negative if that is so as long as nothing else is in flight."""
     conduct = connection.conduct
     packet_id = puback.packet_id
     if conduct is None:
@@ -35,8 +35,13 @@ def saw_puback(
         connection.notice(rules.PUBACK_ORDER, seen, data, pos, end)
     if _another_waits(session, packet_id, AWAITS_PUBACK):
         connection.witness(facts.SEVERAL_IN_FLIGHT_TO_IT, data, pos, end)
-        return 0 if conduct.overtaken else packet_id + 1
-    return 0
+        return _after(conduct, packet_id)
+    return -_after(conduct, packet_id)
+
+
+def _after(conduct: Conduct, packet_id: int) -> int:
+    """The packet id that is in turn after this one; 0 where one before it may still wait."""
+    return 0 if conduct.overtaken or packet_id in conduct.inherited else packet_id + 1
 
 
 def _another_waits(session: Session, packet_id: int, state: int) -> bool:
@@ -67,12 +72,13 @@ def _overtakes(conduct: Conduct, session: Session, packet_id: int, state: int) -
 
 def saw_pubrec(
     connection: Connection, session: Session, pubrec: Pubrec, data: bytes, pos: int, end: int
-) -> None:
-    """A PUBREC, before it is acted on."""
+) -> int:
+    """A PUBREC that is not the next in turn, before it is acted on; which one will be, 0 while
+    every one is looked at."""
     conduct = connection.conduct
-    if conduct is None:
-        return
     packet_id = pubrec.packet_id
+    if conduct is None:
+        return packet_id + 1
     shown = facts.of_pubrec(pubrec)
     outgoing = session.inflight.get(packet_id)
     if outgoing is None or outgoing.state == AWAITS_PUBACK:
@@ -80,21 +86,16 @@ def saw_pubrec(
         _saw_unexpected(connection, conduct, session, packet_id, "PUBREC", data, pos, end)
         # It is answered by a PUBREL, which is due a PUBCOMP.
         conduct.inherited = {*conduct.inherited, packet_id}
-        return
+        return 0
     if outgoing.state == AWAITS_PUBCOMP:
         connection.witness(shown | facts.RECORDED_AGAIN, data, pos, end)
         if packet_id not in conduct.inherited:
             seen = f"PUBREC of packet identifier {packet_id} again"
             connection.notice(rules.ACKNOWLEDGEMENT_UNKNOWN, seen, data, pos, end)
             conduct.inherited = {*conduct.inherited, packet_id}  # the same
-        return
+        return 0
     several = facts.SEVERAL_QOS_2_IN_FLIGHT_TO_IT
     shown |= facts.RECORDED_QOS_2 | facts.RECEIVED_QOS_2
-    in_turn = packet_id == conduct.next_pubrec and not conduct.overtaken
-    conduct.next_pubrec = packet_id + 1
-    if in_turn and conduct.record.facts & several:
-        connection.witness(shown, data, pos, end)
-        return
     if _another_waits(session, packet_id, AWAITS_PUBREC):
         shown |= several
     connection.witness(shown, data, pos, end)
@@ -102,23 +103,25 @@ def saw_pubrec(
     if first:
         seen = f"packet identifier {packet_id} before {first}"
         connection.notice(rules.PUBREC_ORDER, seen, data, pos, end)
+    return _after(conduct, packet_id) if conduct.record.facts & several else 0
 
 
 def saw_pubrel(
     connection: Connection, session: Session, pubrel: Pubrel, data: bytes, pos: int, end: int
-) -> None:
-    """A PUBREL, before it is acted on."""
+) -> int:
+    """A PUBREL that is not the next in turn, before it is acted on; which one will be, 0 while
+    every one is looked at."""
     conduct = connection.conduct
-    if conduct is None:
-        return
     packet_id = pubrel.packet_id
+    if conduct is None:
+        return packet_id + 1
     shown = facts.of_pubrel(pubrel)
     if packet_id not in session.received:
         connection.witness(shown, data, pos, end)
         rule = _of_unexpected_pubrel(connection, conduct, packet_id)
         if rule is not None:
             connection.notice(rule, f"packet identifier {packet_id}", data, pos, end)
-        return
+        return 0
     shown |= facts.RELEASED_QOS_2
     first = 0
     if packet_id in session.carried:
@@ -126,20 +129,18 @@ def saw_pubrel(
         if conduct.repeated is None:
             conduct.repeated = set()
         conduct.repeated.add(packet_id)
-    elif (
-        packet_id != conduct.next_pubrel
-        or conduct.unreleased
-        or not conduct.record.facts & facts.SEVERAL_IN_FLIGHT_FROM_IT
-    ):
+    else:
         if any(key != packet_id and key not in session.carried for key in session.received):
             shown |= facts.SEVERAL_IN_FLIGHT_FROM_IT
         first = _released_late(conduct, session, packet_id)
-    conduct.next_pubrel = packet_id + 1
     connection.witness(shown, data, pos, end)
     if first:
         seen = f"packet identifier {packet_id} before {first}"
         connection.notice(rules.PUBREL_ORDER, seen, data, pos, end)
-    conduct.released = remember(conduct.released, packet_id)
+    conduct.remember_released(range(packet_id, packet_id + 1))
+    if conduct.unreleased or conduct.scrambled:
+        return 0
+    return packet_id + 1 if conduct.record.facts & facts.SEVERAL_IN_FLIGHT_FROM_IT else 0
 
 
 def _released_late(conduct: Conduct, session: Session, packet_id: int) -> int:
@@ -174,22 +175,22 @@ def _of_unexpected_pubrel(connection: Connection, conduct: Conduct, packet_id: i
 
 def saw_pubcomp(
     connection: Connection, session: Session, pubcomp: Pubcomp, data: bytes, pos: int, end: int
-) -> None:
-    """A PUBCOMP, before it is acted on."""
+) -> int:
+    """A PUBCOMP that is not the next in turn, before it is acted on; which one will be, 0 while
+    every one is looked at."""
     conduct = connection.conduct
-    if conduct is None:
-        return
     packet_id = pubcomp.packet_id
+    if conduct is None:
+        return packet_id + 1
     shown = facts.of_pubcomp(pubcomp)
     outgoing = session.inflight.get(packet_id)
     if outgoing is None or outgoing.state != AWAITS_PUBCOMP:
         connection.witness(shown, data, pos, end)
         _saw_unexpected(connection, conduct, session, packet_id, "PUBCOMP", data, pos, end)
-        return
+        return 0
     connection.witness(shown | facts.COMPLETED_QOS_2, data, pos, end)
-    if packet_id != conduct.next_pubcomp or conduct.overtaken:
-        _overtakes(conduct, session, packet_id, AWAITS_PUBCOMP)  # no rule has them in order
-    conduct.next_pubcomp = packet_id + 1
+    _overtakes(conduct, session, packet_id, AWAITS_PUBCOMP)  # no rule has them in order
+    return _after(conduct, packet_id)
 
 
 def _saw_unexpected(

@@ -62,6 +62,7 @@ BY_TRANSPORT = {
     "ws": facts.OVER_WEBSOCKET,
     "wss": facts.OVER_TLS | facts.OVER_WEBSOCKET,
 }
+ALONE = {name: (name,) for name in BY_TRANSPORT}  # a tuple each would take room
 
 
 # 3.1, 3.2 CONNECT, CONNACK
@@ -75,7 +76,7 @@ def saw_connect(connection: Connection, connect: Connect, data: bytes, pos: int,
     conduct.asked_old = not connect.clean_start
     record = conduct.record
     record.version = connect.version
-    record.transports = (connection.transport_name,)
+    record.transports = ALONE[connection.transport_name]
     record.client_id = connect.client_id[:KEPT_CLIENT_ID] or None
     shown = facts.of_connect(connect) | BY_TRANSPORT[connection.transport_name]
     connection.witness(shown, data, pos, end)
@@ -114,7 +115,7 @@ def greeted(connection: Connection, session: Session, connack: Connack) -> None:
         conduct.inherited = set(session.inflight)
     elif conduct.asked_old:
         shown |= facts.STARTED_ANEW
-    connection.witness(shown, b"", 0, 0)
+    conduct.record.witness(shown, connection.worker.now, b"")
 
 
 # 3.3 PUBLISH
@@ -142,11 +143,11 @@ def saw_publish(connection: Connection, publish: Publish, data: bytes, pos: int,
     else:
         if packet_id in session.received or packet_id.to_bytes(2, "big") in connection.open_ids:
             id_in_use(connection, packet_id, data, pos, end)
+        if publish.qos == 2:
+            saw_new_qos2(conduct, session, packet_id)
         conduct.new_published = True
         if conduct.refused:
             conduct.refused.discard(packet_id)
-        if conduct.released:
-            conduct.released.discard(packet_id)
         if packet_id in conduct.used:
             connection.witness(facts.REUSED_PACKET_ID, data, pos, end)
     conduct.published += 1
@@ -155,7 +156,22 @@ def saw_publish(connection: Connection, publish: Publish, data: bytes, pos: int,
             conduct.used = set()
         conduct.used.add(packet_id)
     if conduct.published > LONG_WAYS and connection.opens_shortcuts:
-        connection.shortcut_qos1 = plain
+        if publish.qos == 1:
+            connection.shortcut_qos1 = plain
+        elif not publish.dup:
+            connection.shortcut_qos2 = plain
+
+
+def saw_new_qos2(conduct: Conduct, session: Session, packet_id: int) -> None:
+    """A QoS 2 PUBLISH that is no repetition, before it is recorded."""
+    if not session.received:
+        conduct.scrambled = False
+    elif packet_id != conduct.next_published:
+        conduct.scrambled = True
+        session.next_pubrel = 0
+    conduct.next_published = packet_id % 65_535 + 1
+    if conduct.released:
+        conduct.released.discard(packet_id)
 
 
 def id_in_use(connection: Connection, packet_id: int, data: bytes, pos: int, end: int) -> None:
@@ -197,7 +213,8 @@ def _saw_repetition(
 
 def is_first(connection: Connection, conduct: Conduct, packet_id: int) -> bool:
     """Whether no PUBLISH on this connection had the packet id, as far as all were looked at."""
-    looked_at_all = not connection.shortcut_qos1 and len(conduct.used) < REMEMBERED
+    short = connection.shortcut_qos1 or connection.shortcut_qos2
+    looked_at_all = not short and len(conduct.used) < REMEMBERED
     return looked_at_all and packet_id not in conduct.used
 
 

@@ -8,7 +8,8 @@ Threads: the connection's worker, but for `release_session`, which the owner of 
 """
 
 import logging
-import secrets
+import os
+import sys
 from collections.abc import Callable
 
 from broker.access import NOT_AUTHORIZED, PENDING, SUCCESS, Client
@@ -25,7 +26,7 @@ from broker.session.session import Session
 from broker.worker import Worker
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
-from formats.mqtt.connect import Connack, Connect, decode_connect
+from formats.mqtt.connect import Connack, Connect, decode_connect, encode_connack
 from formats.mqtt.control import Auth
 from formats.mqtt.properties import (
     AUTHENTICATION_DATA,
@@ -61,16 +62,19 @@ class ConnectHandler:
 
     def handle(self, connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
         """Check the packet and begin (3.1.4)."""
-        # A 5.0 client learns from a CONNACK what is wrong with a CONNECT that cannot be decoded.
-        connection.version = version_of(data, pos, end)
-        connect = decode_connect(flags, data, pos, end)  # [MQTT5-3.1.4-1] [MQTT3-3.1.4-1]
+        try:
+            connect = decode_connect(flags, data, pos, end)  # [MQTT5-3.1.4-1] [MQTT3-3.1.4-1]
+        except ProtocolViolation:  # a 5.0 client learns from a CONNACK what is wrong with it
+            connection.version = version_of(data, pos, end)
+            raise
+        connection.version = connect.version
         if connect.version == 5 and not data[pos - 1]:  # [MQTT5-1.5.5-1]
             raise ProtocolViolation(rules.VARIABLE_NOT_MINIMAL, "Remaining Length ends with a 0", 1)
-        connection.version = connect.version
         connection.connect = connect
-        properties = connect.properties or {}
-        connection.maximum_out = properties.get(MAXIMUM_PACKET_SIZE, connection.maximum_out)
-        connection.problem_information = bool(properties.get(REQUEST_PROBLEM_INFORMATION, 1))
+        properties = connect.properties
+        if properties:
+            connection.maximum_out = properties.get(MAXIMUM_PACKET_SIZE, connection.maximum_out)
+            connection.problem_information = bool(properties.get(REQUEST_PROBLEM_INFORMATION, 1))
         saw_connect(connection, connect, data, pos, end)
         violation = self._check(connection, connect)
         if violation is not None:  # [MQTT5-3.1.4-2] [MQTT3-3.1.4-5]
@@ -88,16 +92,17 @@ class ConnectHandler:
             connection.client_id,
             identity if identity is not None else user_name,
             password,
-            connection.address.rpartition(":")[0],
+            sys.intern(connection.address.rpartition(":")[0]),  # one for all from there
             connection.settings.port,
             identity,
             "",
             connect.version,
         )
-        name = properties.get(AUTHENTICATION_METHOD)
+        name = properties.get(AUTHENTICATION_METHOD) if properties else None
         if name is None:
             self._admit(connection, None)
             return
+        assert properties  # the name is one of them
         method = connection.context.methods.create(name)
         if method is None:  # [MQTT5-4.12.0-1]
             connection.refuse(BAD_AUTHENTICATION_METHOD, f"authentication method {name!r}")
@@ -156,7 +161,7 @@ class ConnectHandler:
     def _assign(self, connection: Connection) -> str:
         """A client id that nobody has [MQTT5-3.1.3-6] [MQTT5-3.2.2-16] [MQTT3-3.1.3-6]."""
         while True:
-            client_id = connection.settings.auto_id_prefix + secrets.token_hex(11)
+            client_id = connection.settings.auto_id_prefix + os.urandom(11).hex()
             if client_id not in connection.context.registry:
                 return client_id
 
@@ -215,7 +220,7 @@ class ConnectHandler:
         again.
         """
         worker = connection.worker
-        if worker.failing and self._needs_database(connection):
+        if worker.journal is not None and worker.failing and self._needs_database(connection):
             connection.refuse_to_keep()  # and whoever has the session keeps it
             return
         session, created = connection.context.registry.find_or_create(connection.client_id, worker)
@@ -276,7 +281,8 @@ class ConnectHandler:
         client = connection.client
         assert connect is not None
         assert client is not None
-        take_over(session)
+        if session.connection is not None:
+            take_over(session)
         present = not created
         if session.ended:  # the takeover was its end, and somebody else may have begun the next
             self._claim(connection, authenticated)
@@ -299,10 +305,10 @@ class ConnectHandler:
         journal, keeping = worker.journal, context.keeping
         if keeping is not None and session.expiry_interval_s and not session.number:
             session.number = keeping.next_session()
-        context.lifetime.note(session, worker)
         if journal is None or not (kept or session.number):
             self._greet(connection, session, present, authenticated)
             return
+        context.lifetime.note(session, worker)
         # What the CONNACK says of sessions is durable first; until then messages wait.
         connection.wait_for_connack()
         connection.hold()
@@ -339,7 +345,9 @@ class ConnectHandler:
         # connection [MQTT5-3.2.0-2]
         connack = Connack(present, 0, connack_properties(connection, connect, authenticated))
         # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
-        if not connection.send(connack):
+        if connect.version != 5:  # no properties, so no client to which it is too large
+            connection.write(encode_connack(connack, connect.version))
+        elif not connection.send(connack):
             # Nothing may be sent without a CONNACK, and this one is over the Maximum Packet Size.
             session.will = None
             connection.connected = False
@@ -352,8 +360,8 @@ class ConnectHandler:
         connection.opens_shortcuts = True
         if connection.conduct is None:  # nothing is looked at the long way first
             plain = PLAIN_5 if connect.version == 5 else PLAIN_3
-            connection.shortcut_qos0 = connection.shortcut_qos1 = plain
-        if connection.settings.connection_messages:
+            connection.shortcut_qos0 = connection.shortcut_qos1 = connection.shortcut_qos2 = plain
+        if connection.settings.connection_messages and log.isEnabledFor(logging.INFO):
             log.info(
                 "%s: connected, MQTT %s, %s, session %s",
                 connection.name,
@@ -361,8 +369,10 @@ class ConnectHandler:
                 connection.transport_name,
                 "present" if present else "new",
             )
-        session.resume()
-        connection.go_on_after_connack()
+        if session.inflight or session.queue:
+            session.resume()
+        if connection.behind_connack is not None:
+            connection.go_on_after_connack()
         if connection.held:
             connection.release()
 

@@ -7,16 +7,16 @@ leaves.
 import logging
 
 from broker.access import NOT_AUTHORIZED
-from broker.conduct import start_of
 from broker.connection import Connection
 from broker.durable_output import QUOTA_EXCEEDED
 from broker.handlers.checks import is_utf8
-from broker.handlers.conduct_checks import id_in_use, publish_refused, saw_publish
+from broker.handlers.conduct_checks import (
+    publish_refused,
+    saw_publish,
+)
 from broker.handlers.over_limits import publish_over_limits
 from broker.logging_setup import quoted
 from broker.message import NEVER, Message
-from broker.output import PLAIN_3, PLAIN_5
-from broker.topics.tree import Route
 from formats.errors import ProtocolViolation
 from formats.mqtt import rules
 from formats.mqtt.acks import Puback, Pubrec
@@ -28,6 +28,7 @@ from formats.mqtt.properties import (
     TOPIC_ALIAS,
 )
 from formats.mqtt.publish import Publish, decode_publish
+from formats.mqtt.publish_properties import without_alias
 from oracle import facts
 
 log = logging.getLogger("touchstone")
@@ -37,113 +38,7 @@ TOPIC_NAME_INVALID = 0x90
 PAYLOAD_FORMAT_INVALID = 0x99
 
 
-def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
-    """Accept a PUBLISH; the most frequent kinds take a short way.
-
-    These are QoS 0 and 1 without DUP, RETAIN and properties, to a topic that was checked and routed
-    before. Skipping what cannot apply to them takes a third of the time (benchmarks/micro.py).
-    """
-    if not flags:
-        shortcut = connection.shortcut_qos0
-    else:
-        shortcut = connection.shortcut_qos1 if flags == 2 else 0
-    if shortcut and end - pos > 2:
-        after = pos + 2 + (data[pos] << 8 | data[pos + 1])
-        route = connection.context.tree.by_bytes.get(data[pos + 2 : after])
-        if route is not None and route.open:
-            payload = after
-            if flags:
-                payload += 2
-            if shortcut == PLAIN_5:
-                payload += 1
-            if payload <= end and (shortcut == PLAIN_3 or not data[payload - 1]):
-                if not flags:
-                    if _pass_on_qos0(connection, route, shortcut, data, pos, payload, end):
-                        return
-                elif (data[after] or data[after + 1]) and not connection.worker.failing:
-                    _pass_on_qos1(connection, route, data, pos, after, payload, end)
-                    return
-    _handle_any(connection, flags, data, pos, end)
-
-
-def handle_guarded_publish(
-    connection: Connection, flags: int, data: bytes, pos: int, end: int
-) -> None:
-    """Accept a PUBLISH of a client that may not publish everything.
-
-    What it has published before may take the short way; `_refusal` looks at the rest.
-    """
-    session = connection.session
-    rights = session.rights if session is not None else None
-    if end - pos > 2 and rights is not None:
-        after = pos + 2 + (data[pos] << 8 | data[pos + 1])
-        if rights.remembers(data[pos + 2 : after]):
-            handle_publish(connection, flags, data, pos, end)
-            return
-    _handle_any(connection, flags, data, pos, end)
-
-
-def _pass_on_qos0(
-    connection: Connection,
-    route: Route,
-    shortcut: int,
-    data: bytes,
-    pos: int,
-    payload: int,
-    end: int,
-) -> bool:
-    """The short way of QoS 0: the packet goes out as it came in. False when it cannot."""
-    start = start_of(pos, end)
-    if data[start] != 0x30:
-        return False  # 3.x: a Remaining Length that is longer than need be
-    worker, router = connection.worker, connection.context.router
-    statistics = worker.statistics
-    statistics.publish_received += 1
-    statistics.publish_bytes_received += end - payload
-    left = router.route_plain(route, data[start:end], end - payload, shortcut, worker)
-    if left or route.groups:
-        message = Message(route.topic, data[payload:end], 0, False, None, connection.client_id)
-        rest = Route(route.topic, tuple(left), route.groups)
-        router.route(rest, message, worker, connection.session)
-    return True
-
-
-def _pass_on_qos1(
-    connection: Connection, route: Route, data: bytes, pos: int, after: int, payload: int, end: int
-) -> None:
-    """The short way of QoS 1; the packet id is at `after`."""
-    worker = connection.worker
-    statistics = worker.statistics
-    statistics.publish_received += 1
-    statistics.publish_bytes_received += end - payload
-    id_bytes = data[after : after + 2]
-    open_ids = connection.open_ids
-    if id_bytes in open_ids:
-        id_in_use(connection, int.from_bytes(id_bytes, "big"), data, pos, end)
-    open_ids[id_bytes] = None
-    settings = connection.settings
-    if len(open_ids) + connection.unanswered > settings.receive_maximum:
-        _check_receive_maximum(connection)
-    if not settings.maximum_qos:
-        raise _qos_not_supported(connection, 1)
-    message = Message(route.topic, data[payload:end], 1, False, None, connection.client_id)
-    start = start_of(pos, end)
-    if data[start] == 0x32:
-        message.came_as(connection.version, data[start:after], data[after + 2 : end])
-    journal = worker.journal
-    noted = journal.count if journal is not None else 0
-    taken = connection.context.router.route(route, message, worker, connection.session)
-    if taken or connection.version != 5:  # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2]
-        puback = b"\x40\x02" + id_bytes
-    else:
-        puback = b"\x40\x03" + id_bytes + b"\x10"
-    if journal is None:
-        connection.write(puback)
-    else:
-        connection.acknowledge(puback, noted)
-
-
-def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
+def handle_any_publish(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """Check the packet against what the CONNACK allowed, then accept it."""
     worker = connection.worker
     statistics = worker.statistics
@@ -155,23 +50,23 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
     qos = publish.qos
     if qos:
         if qos > connection.settings.maximum_qos:
-            raise _qos_not_supported(connection, qos)
+            raise qos_not_supported(connection, qos)
         _count_unanswered(connection, publish)
     if publish.retain and not connection.settings.retain_available:
         raise ProtocolViolation(rules.RETAIN_NOT_SUPPORTED, f"topic {publish.topic!r}")
     expires_at = NEVER
     properties = publish.properties
     if properties is not None:
-        properties = dict(properties)
         if SUBSCRIPTION_IDENTIFIER in properties:
             raise ProtocolViolation(rules.SUBSCRIPTION_IDENTIFIER_FROM_CLIENT, publish.topic)
-        alias = properties.pop(TOPIC_ALIAS, None)
+        alias = properties.get(TOPIC_ALIAS)
+        interval = properties.get(MESSAGE_EXPIRY_INTERVAL)
         if alias is not None:
+            properties = without_alias(properties)
             aliases = connection.received_aliases
             if aliases is None:
                 raise ProtocolViolation(rules.TOPIC_ALIAS_INVALID, f"alias {alias}, maximum 0")
             publish.topic = aliases.resolve(alias, publish.topic)
-        interval = properties.get(MESSAGE_EXPIRY_INTERVAL)
         if interval is not None:
             expires_at = worker.now + interval
     for behaviour in connection.context.behaviours.publish_received:
@@ -209,7 +104,7 @@ def _handle_any(connection: Connection, flags: int, data: bytes, pos: int, end: 
         publish.payload,
         qos,
         publish.retain,
-        properties or None,
+        properties,
         connection.client_id,
         expires_at,
     )
@@ -230,16 +125,16 @@ def _count_unanswered(connection: Connection, publish: Publish) -> None:
     else:
         connection.unanswered += 1
     if len(connection.open_ids) + connection.unanswered >= connection.settings.receive_maximum:
-        _check_receive_maximum(connection)
+        check_receive_maximum(connection)
 
 
-def _qos_not_supported(connection: Connection, qos: int) -> ProtocolViolation:
+def qos_not_supported(connection: Connection, qos: int) -> ProtocolViolation:
     return ProtocolViolation(
         rules.QOS_NOT_SUPPORTED, f"QoS {qos}, maximum {connection.settings.maximum_qos}"
     )
 
 
-def _check_receive_maximum(connection: Connection) -> None:
+def check_receive_maximum(connection: Connection) -> None:
     """Of 3.1.1 there is none [MQTT5-3.3.4-7]."""
     maximum = connection.settings.receive_maximum
     unanswered = len(connection.open_ids) - connection.open_subscribes + connection.unanswered

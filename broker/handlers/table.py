@@ -7,7 +7,7 @@ from broker.connection import Connection, Handler, Handlers
 from broker.handlers.acks import handle_puback, handle_pubcomp, handle_pubrec, handle_pubrel
 from broker.handlers.connect import ConnectHandler
 from broker.handlers.control import AuthHandler, handle_disconnect, handle_pingreq
-from broker.handlers.publish import handle_guarded_publish, handle_publish
+from broker.handlers.publish_short import handle_guarded_publish, handle_publish
 from broker.handlers.subscribe import handle_subscribe, handle_unsubscribe
 from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules

@@ -139,6 +139,17 @@ class TlsLayer:
         self._over = True
         return self._to_peer.read()
 
+    def identity(self, whole_subject: bool) -> str | None:
+        """What to call the client instead of what it calls itself; None before the handshake.
+
+        Raises:
+            TlsFailure: it has no certificate with such a name. It could call itself what it likes.
+        """
+        name = self.peer_subject if whole_subject else self.peer_common_name
+        if self.handshake_done and not name:
+            raise TlsFailure("the client has no certificate with a name to use as its user name")
+        return name
+
     def _shake(self) -> None:
         self._tls.do_handshake()
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 from broker.listeners.loop import Loop
 from broker.listeners.polling import READ, WRITE
+from broker.timers import Timer, cancel
 
 log = logging.getLogger("touchstone")
 
-DRAIN_S = 2.0  # how long a closing connection still takes what the peer sends
+DRAIN_S = 5.0  # how long a closing connection still takes what the peer sends; a peer on a busy
+# machine, who is to close it, may take that long to see that it is
 # An empty deque takes 600 bytes, and most connections never need one; nothing is ever added to it.
 NOTHING: deque[memoryview] = deque()
 
@@ -21,15 +23,14 @@ NOTHING: deque[memoryview] = deque()
 class Stream:
     """The `Transport` of a connection: TCP, in order and without loss [MQTT5-4.2.0-1].
 
+    Whoever accepts the socket says in a subclass what is done when something happens to it.
+
     Attributes:
         receive: who gets the bytes; set by whoever accepted the socket.
-        leaving: called once, when the end of it begins.
-        lose:    called once, with words, when the network connection is gone without our doing.
-        drained: called when everything unsent has gone out.
-        gone:    called once, when the socket is closed for good.
     """
 
     __slots__ = (
+        "_deadline",
         "_ended",
         "_finishing",
         "_interest",
@@ -38,16 +39,12 @@ class Stream:
         "_rest",
         "_shut",
         "_sock",
-        "drained",
-        "gone",
-        "leaving",
-        "lose",
         "peer_closed",
         "receive",
         "unsent",
     )
 
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
+    def __init__(self, loop: Loop, sock: socket.SocketType) -> None:
         self._loop = loop
         self._sock = sock
         self._interest = 0
@@ -57,16 +54,26 @@ class Stream:
         self._finishing = False
         self._shut = False
         self._rest = NOTHING
+        self._deadline: Timer | None = None  # of what is left of it, once it is finishing
         self.unsent = 0
-        self.receive: Callable[[bytes], None] = lambda data: None
-        self.lose: Callable[[str], None] = lambda words: None
-        self.drained: Callable[[], None] = lambda: None
-        self.gone: Callable[[], None] = lambda: None
-        self.leaving: Callable[[], None] = lambda: None
+        self.receive: Callable[[bytes], None] = _nothing
+
+    def leaving(self) -> None:
+        """Called once, when the end of it begins."""
+
+    def lose(self, words: str) -> None:
+        """Called, with words, when the network connection is gone without our doing."""
+
+    def drained(self) -> None:
+        """Called when everything unsent has gone out."""
+
+    def gone(self) -> None:
+        """Called once, when the socket is closed for good."""
 
     def open(self) -> None:
         """Begin to read."""
-        self._watch()
+        self._loop.watch(self._sock, 0, READ, self._ready)
+        self._interest = READ
 
     def _watch(self) -> None:
         reads = not (self._paused or self._ended)
@@ -78,31 +85,28 @@ class Stream:
     def _ready(self, events: int) -> None:
         try:
             if events & READ and not self._paused:
-                self._read()
+                loop = self._loop
+                try:
+                    count = self._sock.recv_into(loop.buffer)
+                except (BlockingIOError, InterruptedError):
+                    pass
+                except OSError as error:
+                    self._lost(error.strerror or str(error))
+                else:
+                    if count:
+                        loop.statistics.bytes_received += count
+                        self.receive(bytes(loop.view[:count]))
+                    else:
+                        self._half_closed()
             if events & WRITE and self._rest:
                 self._write()
         except Exception:
             log.exception("a bug of the broker ends a connection")
             self._lost("ended by a bug of the broker")
 
-    def _read(self) -> None:
-        loop = self._loop
-        try:
-            count = self._sock.recv_into(loop.buffer)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._lost(error.strerror or str(error))
-            return
-        if not count:
-            self._half_closed()
-        else:
-            loop.statistics.bytes_received += count
-            self.receive(bytes(loop.view[:count]))
-
     def send(self, data: bytes) -> None:
         """Send now what the network takes, the rest when it takes more."""
-        if self._sock.fileno() < 0 or self._shut:
+        if self._shut:
             return
         if self._rest:
             self._rest.append(memoryview(data))
@@ -162,7 +166,7 @@ class Stream:
         self._finishing = True
         self.leaving()
         self._paused = False
-        self._loop.timers.at(self._loop.now + DRAIN_S, lambda _now: self.close())
+        self._deadline = self._loop.timers.at(self._loop.now + DRAIN_S, self._close)
         if not self._rest:
             self._shut_down()
         self._watch()
@@ -194,10 +198,12 @@ class Stream:
 
     def _lost(self, words: str) -> None:
         self.peer_closed = True
-        finishing, lose = self._finishing, self.lose  # closing may take `lose` away
+        if not self._finishing:
+            self.lose(words)
         self.close()
-        if not finishing:
-            lose(words)
+
+    def _close(self, _now: float) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close at once."""
@@ -209,7 +215,15 @@ class Stream:
         if not self._finishing:
             self._finishing = True
             self.leaving()
+        if self._deadline is not None:
+            cancel(self._deadline)
         self._rest = NOTHING
         self.unsent = 0
+        self._shut = True
         self._sock.close()
+        self.receive = _nothing
         self.gone()
+
+
+def _nothing(_data: bytes) -> None:
+    """What a stream gives its bytes to that is not open."""

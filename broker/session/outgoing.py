@@ -37,6 +37,8 @@ class Outgoing:
         identifiers: tuple[int, ...],
         share: str,
         place: int = 0,
+        packet_id: int = 0,
+        state: int = AWAITS_PUBACK,
     ) -> None:
         self.message = message
         self.qos = qos
@@ -44,5 +46,5 @@ class Outgoing:
         self.identifiers = identifiers
         self.share = share
         self.place = place
-        self.packet_id = 0
-        self.state = AWAITS_PUBACK
+        self.packet_id = packet_id
+        self.state = state

@@ -28,12 +28,13 @@ class SessionRegistry:
         """
         with self._lock:
             self._limits.include(worker)
-            session = self._sessions.get(client_id)
+            sessions = self._sessions
+            session = sessions.get(client_id)
             if session is not None:
                 return session, False
-            session = self.make(client_id, worker)
-            self._sessions[client_id] = session
-            self.maximum = max(self.maximum, len(self._sessions))
+            session = sessions[client_id] = Session(client_id, worker, self._limits)
+            if len(sessions) > self.maximum:
+                self.maximum = len(sessions)
             return session, True
 
     def find(self, client_id: str) -> Session | None:

@@ -18,8 +18,8 @@ from broker.session.outgoing import Outgoing
 from broker.session.states import (
     AWAITS_PUBACK,
     AWAITS_PUBCOMP,
-    AWAITS_PUBREC,
     DONE,
+    FIRST_STATE,
     GOT_PUBREC,
     GOT_PUBREC_ERROR,
     NEXT,
@@ -75,7 +75,9 @@ class Session(Waiting):
         received:   packet ids of QoS 2 messages that await PUBREL, with their topics.
         carried:    those of them that an earlier connection received: they take nothing of the
                     Receive Maximum of this one (4.9).
-        next_puback: the packet id that the next PUBACK has if it comes in order; 0: not known.
+        next_puback, next_pubrec, next_pubrel, next_pubcomp: the packet id that the next one has if
+                    it comes in order, and then shows nothing new of the client; 0: not known. The
+                    first is negative where that holds only while nothing else is in flight.
         send_quota: QoS 1 and 2 PUBLISH packets that may still be sent (4.9).
         uncounted:  packet ids in flight whose PUBLISH this connection has not sent: what completes
                     them gives nothing back to its send quota.
@@ -94,6 +96,9 @@ class Session(Waiting):
         "inflight",
         "last_packet_id",
         "next_puback",
+        "next_pubcomp",
+        "next_pubrec",
+        "next_pubrel",
         "received",
         "resend",
         "rights",
@@ -117,12 +122,12 @@ class Session(Waiting):
         self.received: dict[int, str] = {}
         self.carried = NO_IDS
         self.last_packet_id = 0
-        self.next_puback = 0
+        self.next_puback = self.next_pubrec = self.next_pubrel = self.next_pubcomp = 0
         self.send_quota = 0
         self.uncounted = NO_IDS
         self.expiry_interval_s = 0.0
         self.expires_at = NEVER
-        self.timers: list[Timer] = []
+        self.timers: tuple[Timer, ...] = ()
         self.will: Will | None = None
         self.will_due: float | None = None
         self.rights: Rights | None = None  # set by `Lifetime.grant`
@@ -196,7 +201,7 @@ class Session(Waiting):
             if packet_id not in inflight:
                 break
         outgoing.packet_id = packet_id
-        outgoing.state = AWAITS_PUBACK if outgoing.qos == 1 else AWAITS_PUBREC
+        outgoing.state = FIRST_STATE[outgoing.qos]
         # [MQTT5-4.3.2-2] [MQTT5-4.3.3-2] with DUP 0
         if not connection.send_message(outgoing, False):
             if noted:
@@ -256,8 +261,13 @@ class Session(Waiting):
         self.let_go(self.inflight.pop(packet_id))
         if packet_id in self.uncounted:
             self.uncounted.remove(packet_id)  # so that the quota stays within its start (4.9)
+            self.give_back(0)
         else:
-            self.send_quota += 1
+            self.give_back(1)
+
+    def give_back(self, count: int) -> None:
+        """So many messages are complete: as many more may be sent [MQTT5-4.9.0-2]."""
+        self.send_quota += count
         if self.queue or self.resend:
             self.pump()
 
@@ -291,7 +301,7 @@ class Session(Waiting):
         """Wait no longer for its end and its will."""
         for timer in self.timers:
             cancel(timer)
-        self.timers.clear()
+        self.timers = ()
 
     def attach(self, connection: Link, version: int, send_quota: int) -> None:
         """A connection opens this session: what is unacknowledged goes out again (4.4)."""
@@ -300,7 +310,7 @@ class Session(Waiting):
         self.send_quota = send_quota  # [MQTT5-4.9.0-1]
         self.uncounted = set(self.inflight) if self.inflight else NO_IDS
         self.carried = set(self.received) if self.received else NO_IDS
-        self.next_puback = 0
+        self.next_puback = self.next_pubrec = self.next_pubrel = self.next_pubcomp = 0
         self.expires_at = NEVER  # [MQTT5-4.1.0-1] [MQTT3-4.1.0-2]
         self.will_due = None
         self.cancel_timers()

@@ -17,6 +17,8 @@ GOT_PUBREC: Final = 1
 GOT_PUBREC_ERROR: Final = 2  # a PUBREC with reason code 0x80 or more (5.0 only)
 GOT_PUBCOMP: Final = 3
 
+FIRST_STATE = (DONE, AWAITS_PUBACK, AWAITS_PUBREC)  # of a PUBLISH that was sent, by its QoS
+
 STATE_NAMES = ("awaits PUBACK", "awaits PUBREC", "awaits PUBCOMP", "done")
 EVENT_NAMES = ("PUBACK", "PUBREC", "PUBREC with an error", "PUBCOMP")
 

@@ -30,6 +30,9 @@ from formats.mqtt.topics import check_topic_name
 # Name and level belong together: (MQTT, 3) and (MQIsdp, 4) are nothing. Some bridges set the top
 # bit of the level, 0x83 or 0x84; no specification has that and it is refused like any other level.
 VERSIONS = (("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5))
+BEGINNINGS = {b"\0\4MQTT\4": 4, b"\0\4MQTT\5": 5}
+# In every version: no will, both a user name and a password or none.
+ALLOWED_FLAGS = (0x02, 0x00, 0xC2, 0xC0)
 HIGHEST_RETURN_CODE = 5  # of 3.1 and 3.1.1, table 3.1
 
 
@@ -88,11 +91,16 @@ def decode_connect(flags: int, data: bytes, pos: int, end: int) -> Connect:
             what sections 3.1.2 and 3.1.3 forbid.
     """
     body, start = pos, packet_start(pos, end)
-    name, pos = read_text(data, pos, end)
-    version, pos = read_u8(data, pos, end)
-    # [MQTT5-3.1.2-1] [MQTT5-3.1.2-2] [MQTT3-3.1.2-1] [MQTT3-3.1.2-2]
-    if (name, version) not in VERSIONS:
-        raise ProtocolViolation(rules.UNSUPPORTED_VERSION, f"{name!r:.40} level {version}", body)
+    version = BEGINNINGS.get(data[pos : pos + 7], 0) if end - pos >= 7 else 0
+    if version:  # as nearly all begin
+        pos += 7
+    else:
+        name, pos = read_text(data, pos, end)
+        version, pos = read_u8(data, pos, end)
+        # [MQTT5-3.1.2-1] [MQTT5-3.1.2-2] [MQTT3-3.1.2-1] [MQTT3-3.1.2-2]
+        if (name, version) not in VERSIONS:
+            seen = f"{name!r:.40} level {version}"
+            raise ProtocolViolation(rules.UNSUPPORTED_VERSION, seen, body)
     if flags and version > 3:
         raise ProtocolViolation(rules.FLAGS_RESERVED, f"{flags:04b}", start)
     flags_pos = pos
@@ -145,6 +153,8 @@ def decode_connect(flags: int, data: bytes, pos: int, end: int) -> Connect:
 
 def _check_connect_flags(connect_flags: int, version: int, pos: int) -> None:
     """Refuse combinations that section 3.1.2 forbids."""
+    if connect_flags in ALLOWED_FLAGS:
+        return
     seen = f"{connect_flags:08b}"
     will_qos = connect_flags >> 3 & 3
     if version > 3 and connect_flags & 1:  # [MQTT5-3.1.2-3] [MQTT3-3.1.2-3]

@@ -231,6 +231,11 @@ _WRITERS: dict[str, Callable[[bytearray, Any], None]] = {
     PAIR: _write_pair,
 }
 _ROWS = {row.identifier: (row, _READERS[row.type], _WRITERS[row.type]) for row in PROPERTIES}
+# What reading looks at of a row: in a tuple, since an attribute of a row takes a call.
+_READ = {
+    row.identifier: (row, row.packets, row.low is not None, _READERS[row.type])
+    for row in PROPERTIES
+}
 _LISTS = (USER_PROPERTY, SUBSCRIPTION_IDENTIFIER)
 
 
@@ -252,25 +257,44 @@ def read_properties(
     """
     if pos < end and not data[pos]:
         return None, pos + 1
-    start = pos
-    length, pos = read_variable(data, pos, end)
-    stop = pos + length
-    if stop > end:
-        seen = f"{end - pos} of {length} bytes of properties"
-        raise ProtocolViolation(rules.TRUNCATED, seen, start)
+    length, pos = read_length(data, pos, end)
     properties: Properties = {}
+    read_into(properties, data, pos, pos + length, packet_type)
+    return properties or None, pos + length
+
+
+def read_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
+    """Read a Property Length, so many bytes of which are there."""
+    length, start = read_variable(data, pos, end)
+    if start + length > end:
+        seen = f"{end - start} of {length} bytes of properties"
+        raise ProtocolViolation(rules.TRUNCATED, seen, pos)
+    return length, start
+
+
+def read_into(properties: Properties, data: bytes, pos: int, stop: int, packet_type: int) -> int:
+    """Read the properties data[pos:stop]; returns where the Topic Alias starts, -1 without one.
+
+    Raises:
+        ProtocolViolation: as `read_properties` does.
+    """
+    alias_at = -1
     while pos < stop:
         start = pos
-        identifier, pos = read_variable(data, pos, stop)
-        found = _ROWS.get(identifier)
+        identifier = data[pos]
+        if identifier & 0x80:  # no property has two bytes of identifier
+            identifier, pos = read_variable(data, pos, stop)
+        else:
+            pos += 1
+        found = _READ.get(identifier)
         if found is None:  # [U5-2.2.2.2-1]
             raise ProtocolViolation(rules.PROPERTY_UNKNOWN, f"0x{identifier:02x}", start)
-        row, read, _ = found
-        if packet_type not in row.packets:  # [U5-2.2.2.2-1]
+        row, packets, limited, read = found
+        if packet_type not in packets:  # [U5-2.2.2.2-1]
             place = PACKET_NAMES[packet_type] if packet_type else "Will Properties"
             raise ProtocolViolation(rules.PROPERTY_NOT_ALLOWED, f"{row.name} in {place}", start)
         value, pos = read(data, pos, stop)
-        if row.low is not None and not row.low <= value <= row.high:
+        if limited and row.low is not None and not row.low <= value <= row.high:
             rule = row.range_rule(packet_type)
             raise ProtocolViolation(rule, f"{row.name} {value}", start)
         if identifier in properties:
@@ -286,7 +310,9 @@ def read_properties(
                 raise ProtocolViolation(rules.RESPONSE_TOPIC_WILDCARD, value, start)
             if not value:  # [MQTT5-4.7.3-1]
                 raise ProtocolViolation(rules.TOPIC_EMPTY, row.name, start)
-    return properties or None, pos
+        elif identifier == TOPIC_ALIAS:
+            alias_at = start
+    return alias_at
 
 
 def write_properties(out: bytearray, properties: Properties | None) -> None:

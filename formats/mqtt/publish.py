@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from formats.errors import ProtocolViolation
-from formats.mqtt import packet_types, rules
-from formats.mqtt.fields import locate, packet_start, read_text, write_text, write_variable
-from formats.mqtt.properties import TOPIC_ALIAS, Properties, read_properties, write_properties
+from formats.mqtt import rules
+from formats.mqtt.fields import locate, packet_start, read_text, write_variable
+from formats.mqtt.properties import TOPIC_ALIAS, Properties
+from formats.mqtt.publish_properties import encoded_properties, read_publish_properties
 
 PUBLISH = 0x30  # fixed header byte 1 without its flags
 
@@ -60,7 +61,7 @@ def decode_publish(flags: int, data: bytes, pos: int, end: int, version: int) ->
             pos += 2
         properties = None
         if version == 5:
-            properties, pos = read_properties(data, pos, end, packet_types.PUBLISH)
+            properties, pos = read_publish_properties(data, pos, end)
         if not topic:
             if version != 5:  # [MQTT3-4.7.3-1]
                 raise ProtocolViolation(rules.TOPIC_EMPTY, "PUBLISH", body)
@@ -98,15 +99,28 @@ def encode_publish_parts(
     there is no packet identifier [MQTT5-2.2.1-2] [MQTT3-2.3.1-5]: the head is the whole packet, the
     tail empty. To send it again, the head's first byte needs 8, the DUP flag.
     """
-    name = bytearray()
-    write_text(name, topic)
-    tail = bytearray()
-    if version == 5:
-        write_properties(tail, properties)
-    tail += payload
-    head = bytearray((PUBLISH | qos << 1 | (1 if retain else 0),))
-    write_variable(head, len(name) + (2 if qos else 0) + len(tail))
-    head += name
+    return join_publish(
+        topic, payload, qos, retain, encoded_properties(properties) if version == 5 else b""
+    )
+
+
+def join_publish(
+    topic: str, payload: bytes, qos: int, retain: bool, properties: bytes
+) -> tuple[bytes, bytes]:
+    """`encode_publish_parts` with Property Length and properties as bytes; none at all in 3.x."""
+    # A lone surrogate is written as it is, to send it on purpose.
+    name = topic.encode("utf-8", "surrogatepass")
+    byte1 = PUBLISH | qos << 1 | (1 if retain else 0)
+    length = 2 + len(name) + (2 if qos else 0) + len(properties) + len(payload)
+    if length < 0x80:  # as `write_variable` does, for the lengths that nearly all have
+        start = bytes((byte1, length))
+    elif length < 0x4000:
+        start = bytes((byte1, length & 0x7F | 0x80, length >> 7))
+    else:
+        head = bytearray((byte1,))
+        write_variable(head, length)
+        start = bytes(head)
+    size = len(name).to_bytes(2, "big")
     if qos:
-        return bytes(head), bytes(tail)
-    return bytes(head + tail), b""
+        return b"".join((start, size, name)), properties + payload
+    return b"".join((start, size, name, properties, payload)), b""

@@ -223,7 +223,7 @@ NOT_CLOSED_AFTER_OWN_DISCONNECT = Rule(
     0x82, "MQTT-3.14.4-1", "MQTT-3.14.4-2", "connection kept open after its own DISCONNECT"
 )
 NOT_CLOSED_AFTER_DISCONNECT = Rule(
-    0x82, "", "U5-3.14.4-1", "packet after a DISCONNECT from the server"
+    0x82, "", "U5-3.14.4-1", "connection kept open after a DISCONNECT from the server"
 )
 
 # 3.15 AUTH

@@ -65,7 +65,7 @@ def test_a_session_that_moves_takes_its_end_along(site):
 
 def test_a_worker_that_is_told_late_of_a_session_leaves_it_to_the_next_owner(site):
     session = waiting_session(site)
-    timers = list(session.timers)
+    timers = session.timers
     session.worker = site.workers[1]
     site.context.lifetime.adopt(session, site.workers[0])
     assert session.timers == timers
@@ -79,5 +79,39 @@ def test_no_timer_keeps_a_connection_that_is_closed(site):
     settle(site, [peer])
     assert peer.accepted
     connection = peer.wire.connection
-    waits = [timer[2] for timer in site.workers[0].timers._heap]
+    waits = [timer[2] for timer in site.workers[0].timers.heap]
     assert not any(getattr(call, "__self__", None) is connection for call in waits)
+
+
+@pytest.mark.parametrize("keep_alive_s", [5, 300])  # before the CONNECT had to be there, and after
+def test_one_timer_waits_for_the_connect_and_then_for_silence(keep_alive_s):
+    site = Site("memory", "connect_timeout_s 30")
+    client = site.client(4)
+    timers = site.workers[0].timers
+    client.connect(keep_alive_s=keep_alive_s)
+    connection = client.wire.connection
+    site.advance(1)
+
+    def waiting():
+        return [one for one in timers.heap if getattr(one[2], "__self__", None) is connection]
+
+    assert len(waiting()) == 1
+    site.advance(1.5 * keep_alive_s - 1.5)
+    assert not connection.ended
+    assert len(waiting()) == 1
+    site.advance(1)
+    assert connection.ended
+    assert not waiting()
+    site.close()
+
+
+def test_no_keep_alive_needs_no_timer():
+    site = Site("memory")
+    client = site.client(4)
+    client.connect(keep_alive_s=0)
+    connection = client.wire.connection
+    calls = [one[2] for one in site.workers[0].timers.heap]
+    assert not any(getattr(call, "__self__", None) is connection for call in calls)
+    site.advance(1e6)
+    assert not connection.ended
+    site.close()

@@ -89,8 +89,8 @@ def test_an_inbox_that_is_drained_after_the_session_moved_is_passed_to_its_owner
 
 def test_a_connection_takes_over_the_timers_of_the_wait(session, workers):
     called = []
-    session.timers.append(workers[0].timers.at(0.0, called.append))
+    session.timers = (workers[0].timers.at(0.0, called.append),)
     session.attach(Link(), 5, 10)
     workers[0].timers.run(1.0)
     assert called == []
-    assert session.timers == []
+    assert session.timers == ()

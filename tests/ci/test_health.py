@@ -27,6 +27,7 @@ def test_by_port(start, run_broker, tmp_path):
     (port,) = serving(start, tmp_path, "allow_anonymous true", "listener 0")
     assert outcome(run_broker("--health", "-p", port)) == (0, "", "")
     assert outcome(run_broker("--health", TOUCHSTONE_LISTENER=port)) == (0, "", "")
+    assert outcome(run_broker("--health", TOUCHSTONE_LISTENER=f"{port} *")) == (0, "", "")
 
 
 def test_a_refusal_is_an_answer(start, run_broker, tmp_path):

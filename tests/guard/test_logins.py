@@ -171,6 +171,18 @@ class TestSlowHash:
         one.receive(Pingresp)
         one.receive(Pingresp)
 
+    @pytest.mark.statement("MQTT5-3.1.2-22", "MQTT3-3.1.2-24")
+    def test_the_keep_alive_counts_from_the_answer(self, held, slow_site, version):
+        site = slow_site()
+        one = site.client(version)
+        one.send(Connect(version, "c", True, 10, "joe", b"secret", None, None))
+        held.wait_for(1)
+        site.advance(20)
+        held.release(1)
+        assert one.receive(Connack).reason == 0
+        site.advance(14)
+        one.fence()
+
     def test_who_goes_away_meanwhile_is_forgotten(self, held, slow_site, version):
         site = slow_site()
         first = [login(site, version, f"first {place}") for place in range(2)]

@@ -11,12 +11,12 @@ import socket
 import sys
 
 from broker.connection import Connection
+from broker.listeners.stream import DRAIN_S
 from tests.harness.site import Site
 from tests.hostile.support import Bystanders, assert_at_rest, open_connections
 
 BESIDES = 200  # descriptors that are not of the crowd
 CONNECT_TIMEOUT_S = 30
-DRAIN_S = 2
 AT_ONCE = 500  # fewer than wait in the queue of the listener
 
 

@@ -122,8 +122,8 @@ def test_of_connect(site, broken, tracebacks, version):
     assert broker.client(version).connect("victim").reason == 0
 
 
-def connect_of(version):
-    return (Connect(version, "victim", True, 0),)
+def connect_of(version, clean_start=True):
+    return (Connect(version, "victim", clean_start, 0),)
 
 
 # What goes wrong where the old connection is with the same listener, and where it is not.
@@ -151,9 +151,12 @@ class TestTakeover:
         old = broker.client(5, 0)
         old.resume("victim")
         old.subscribe("victim/topic", qos=1)
+        waits = step == "the new owner sends what waits"
+        if waits:
+            old.publish("victim/topic", b"0", 1)  # which it does not acknowledge
         new = broker.client(5, listener)
         broken(*STEPS[step])
-        new.send(*connect_of(5))
+        new.send(*connect_of(5, not waits))
         packets = new.wait_closed()
         assert packets, "it was not told"
         assert packets[-1].reason == IMPLEMENTATION_SPECIFIC_ERROR

@@ -63,6 +63,14 @@ def over(site, sock):
     return client
 
 
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 class TestAddresses:
     def test_ipv4_and_ipv6_have_the_same_port(self):
         sockets = bind("", 0, None)
@@ -74,15 +82,28 @@ class TestAddresses:
             for one in sockets:
                 one.close()
 
+    @pytest.mark.parametrize(
+        ("address", "seen"),
+        [("", ["127.0.0.1", "::1"]), ("*", ["0.0.0.0", "::"]), ("0.0.0.0", ["0.0.0.0"])],
+        ids=["none", "every one", "IPv4"],
+    )
+    def test_only_who_asks_for_it_is_public(self, address, seen):
+        sockets = bind(address, 0, None)
+        try:
+            addresses = [one.getsockname()[0] for one in sockets]
+            assert addresses == seen[: len(addresses)]
+            assert len(addresses) == len(seen) or not has_ipv6()
+        finally:
+            for one in sockets:
+                one.close()
+
     def test_one_family_only(self):
         (only,) = bind("", 0, "ipv4")
         with only:
             assert only.family == socket.AF_INET
 
     def test_ipv6_is_served_where_there_is_any(self):
-        try:
-            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-        except OSError:
+        if not has_ipv6():
             pytest.skip("no IPv6 here")
         with (
             Broker("allow_anonymous true\nlistener 0 ::1\n") as broker,
@@ -271,3 +292,31 @@ class TestMany:
         if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 3100:
             pytest.skip("the system allows too few file descriptors")
         assert self.run(MANY, "1500") == "1500\n"
+
+
+def test_no_timer_keeps_a_stream_that_is_closed(site):
+    broker = site()
+    client = broker.client(4)
+    client.connect("a")
+    stream = stream_of(broker, "a")
+    client.disconnect()
+    client.drop()
+    broker.client(4).connect("b")  # what comes after its end
+    (listener,) = broker.broker._listeners
+    assert not hasattr(stream, "connection")
+    calls = [timer[2] for timer in listener.loop.timers.heap]
+    assert not any(getattr(call, "__self__", None) is stream for call in calls)
+
+
+def test_a_rush_of_clients_is_let_in_a_few_at_a_time_and_then_more(site):
+    broker = site()
+    socks = [socket.create_connection(("127.0.0.1", broker.broker.ports[0])) for _ in range(200)]
+    try:
+        for number, sock in enumerate(socks):
+            sock.settimeout(10)
+            sock.sendall(b"\x10\x10\0\4MQTT\4\2\0\0\0\4%04d" % number)
+        assert all(sock.recv(4) == b"\x20\x02\0\0" for sock in socks)
+        assert broker.broker.statistics().sockets == 200
+    finally:
+        for sock in socks:
+            sock.close()

@@ -8,9 +8,9 @@ PACKETS = (
     Case("TEXT_NOT_UTF_8", ALL, "30 .. 0002 c328 {p}", "30 .. 0002 c3a8 {p}", "c3", 4),
     Case("TEXT_WITH_NULL", ALL, "30 .. 0003 610062 {p}", "30 .. 0003 613062 {p}", "'a\\x00b'", 5),
     Case("VARIABLE_NOT_MINIMAL", V5, '30 .. "a" 8000', '30 .. "a" 00', "8000", 5),
-    Case("VARIABLE_NOT_MINIMAL", V5, "c0 8000", "c0 00", "Remaining Length 8000"),
+    Case("VARIABLE_NOT_MINIMAL", V5, "c0 8000", "c0 00", "Remaining Length 8000", 1),
     Case("VARIABLE_TOO_LONG", ALL, "30 ffffffff", '30 .. "a" {p}' + "00" * 20_000,
-         "Remaining Length ffffffff"),
+         "Remaining Length ffffffff", 1),
     # 2.1, 2.2 Structure of a packet
     Case("PACKET_TYPE_RESERVED", ALL, "00 00", "c0 00", "type 0"),
     Case("PACKET_TYPE_RESERVED", V3, "f0 00", "c0 00", "AUTH", 0),

@@ -188,6 +188,19 @@ class TestLimits:
             stage.site.advance(10)
             one.send(publish(packet_id))
 
+    def test_a_packet_that_is_begun_within_the_keep_alive(self, stage):
+        """3.1.2.10: from the end of one packet to the start of the next. The broker need not wait
+        for all of it."""
+        one = stage.client(keep_alive_s=10)
+        stage.site.advance(9)
+        one.send("c0")
+        stage.site.advance(5)
+        one.send("00")
+        stage.site.advance(10)
+        one.send("30")
+        stage.site.advance(5)
+        assert one.wire.connection.ended
+
     @only(5)
     @pytest.mark.configuration("server_keep_alive 10")
     def test_the_server_s_keep_alive(self, stage):
