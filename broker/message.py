@@ -28,7 +28,8 @@ class Message:
                     when there are none.
         origin:     client id of the publisher; "" for the broker's own.
         expires_at: on the broker's clock, seconds; NEVER if it does not.
-        large:      it may have more than SMALL bytes.
+        size:       bytes of the payload, and, about, of the properties.
+        large:      it has more than SMALL bytes.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Message:
         "properties",
         "qos",
         "retain",
+        "size",
         "topic",
     )
 
@@ -60,18 +62,12 @@ class Message:
         self.properties = properties
         self.origin = origin
         self.expires_at = expires_at
-        self.large = len(payload) > SMALL or (
-            properties is not None and len(payload) + properties_size(properties) > SMALL
-        )
+        size = len(payload)
+        if properties is not None:
+            size += properties_size(properties)
+        self.size = size
+        self.large = size > SMALL
         self._encoded: dict[object, tuple[bytes, bytes]] = {}
-
-    @property
-    def size(self) -> int:
-        """Bytes of the payload, and, about, of the properties."""
-        size = len(self.payload)
-        if self.properties is not None:
-            size += properties_size(self.properties)
-        return size
 
     def encoded(
         self, version: int, qos: int, retain: bool, identifiers: tuple[int, ...], now: float

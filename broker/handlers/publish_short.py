@@ -39,11 +39,11 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
                 if not flags:
                     if _pass_on_qos0(connection, route, shortcut, data, pos, payload, end):
                         return
-                elif not (data[after] or data[after + 1]) or connection.worker.failing:
-                    pass  # 0 is no packet id, and not everything can be taken
+                elif not (data[after] or data[after + 1]):
+                    pass  # 0 is no packet id
                 elif flags == 2:
-                    _pass_on_qos1(connection, route, shortcut, data, pos, after, payload, end)
-                    return
+                    if _pass_on_qos1(connection, route, shortcut, data, pos, after, payload, end):
+                        return
                 elif _pass_on_qos2(connection, route, shortcut, data, pos, after, payload, end):
                     return
     handle_any_publish(connection, flags, data, pos, end)
@@ -100,9 +100,12 @@ def _pass_on_qos1(
     after: int,
     payload: int,
     end: int,
-) -> None:
-    """The short way of QoS 1; the packet id is at `after`."""
+) -> bool:
+    """The short way of QoS 1; the packet id is at `after`. False when it cannot."""
     worker = connection.worker
+    journal = worker.journal
+    if journal is not None and journal.failing:
+        return False  # and not everything can be taken
     id_bytes = data[after : after + 2]
     open_ids = connection.open_ids
     if id_bytes in open_ids:
@@ -113,7 +116,6 @@ def _pass_on_qos1(
         check_receive_maximum(connection)
     if not settings.maximum_qos:
         raise qos_not_supported(connection, 1)
-    journal = worker.journal
     noted = journal.count if journal is not None else 0
     taken = _pass_on(connection, route, shortcut, 1, data, pos, after, payload, end)
     if taken or shortcut == PLAIN_3:  # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2]
@@ -122,11 +124,12 @@ def _pass_on_qos1(
         puback = b"\x40\x03" + id_bytes + b"\x10"
     if journal is not None:
         connection.acknowledge(puback, noted)
-        return
+        return True
     out = connection.out  # `write`, but for a call
     if not out:
         worker.touched.append(connection)
     out.append(puback)
+    return True
 
 
 def _pass_on_qos2(
@@ -145,10 +148,11 @@ def _pass_on_qos2(
     packet_id = data[after] << 8 | data[after + 1]
     assert session is not None  # these handlers are in force only with a session
     received = session.received
+    journal = connection.worker.journal
     if (
         packet_id in received
         or id_bytes in connection.open_ids
-        or connection.worker.journal is not None
+        or (journal is not None and (session.number or journal.failing))
         or settings.maximum_qos < 2
     ):
         return False
@@ -160,11 +164,16 @@ def _pass_on_qos2(
     if len(connection.open_ids) + connection.unanswered >= settings.receive_maximum:
         check_receive_maximum(connection)
     received[packet_id] = route.topic  # [MQTT5-4.3.3-10] [MQTT3-4.3.3-2]
+    noted = journal.count if journal is not None else 0
     taken = _pass_on(connection, route, shortcut, 2, data, pos, after, payload, end)
     if taken or shortcut == PLAIN_3:  # [MQTT5-4.3.3-8] [MQTT3-4.3.3-2]
-        connection.write(b"\x50\x02" + id_bytes)
+        pubrec = b"\x50\x02" + id_bytes
     else:
-        connection.write(b"\x50\x03" + id_bytes + b"\x10")
+        pubrec = b"\x50\x03" + id_bytes + b"\x10"
+    if journal is None:
+        connection.write(pubrec)
+    else:
+        connection.acknowledge(pubrec, noted)
     return True
 
 

@@ -125,8 +125,8 @@ class Waiting:
                 self._note_gone(outgoing)
             return
         self._append(outgoing)
-        if not noted:
-            self._note_state(outgoing)
+        if outgoing.place > 0 and not noted and self.worker.journal is not None:
+            self.worker.journal.outgoing(self.number, outgoing)  # `_note_state`, but for a call
 
     def _drop_expired(self) -> None:
         now = self.worker.now
