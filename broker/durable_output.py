@@ -176,9 +176,13 @@ class DurableOutput:
         if self.pledged + self.pledged_calls > PLEDGED_MAXIMUM:
             self.hold_back()
 
+    def attempt(self, call: Callable[[], None]) -> None:
+        """Make a call that a post or a journal makes for this connection alone."""
+        raise NotImplementedError
+
     def _call_pledged(self, call: Callable[[], None]) -> None:
         self.pledged_calls -= 1
-        call()
+        self.attempt(call)
         if self.held_back:
             self._read_on()
 

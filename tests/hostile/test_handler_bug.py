@@ -9,6 +9,7 @@ import logging
 import pytest
 
 from broker.connection import Connection
+from broker.handlers import subscribe
 from broker.lifetime import Lifetime
 from broker.session.session import Session
 from broker.topics.retained import RetainedStore
@@ -182,6 +183,19 @@ def test_of_the_writing_of_answers(site, broken, tracebacks):
     victim.connect("victim")
     broken(Connection, "sending")
     victim.send("c0 00")  # PINGREQ
+    assert victim.closed_with() == IMPLEMENTATION_SPECIFIC_ERROR
+    assert tracebacks() == 1
+    bystanders.check()
+
+
+def test_of_what_waits_for_the_disk(site, broken, tracebacks, tmp_path):
+    """The SUBACK of a session that is kept is sent by a call of the writer."""
+    broker = site(f"persistence true\npersistence_location {tmp_path}")
+    bystanders = Bystanders(broker)
+    victim = broker.client()
+    victim.resume("victim")
+    broken(subscribe, "_send_retained")
+    victim.subscribe("victim/#", qos=1)
     assert victim.closed_with() == IMPLEMENTATION_SPECIFIC_ERROR
     assert tracebacks() == 1
     bystanders.check()
