@@ -391,7 +391,7 @@ class Connection(Timed):
                 self.witness(facts.GOT_SERVER_DISCONNECT_AND_CLOSED, b"", 0, 0)
         elif conduct.left:
             self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_OWN_DISCONNECT))
-        elif told:
+        elif told and not self.transport.unsent:
             self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_DISCONNECT))
         conduct.record.last_at = self.last_in
         conduct.record.transports = (self.transport_name,)

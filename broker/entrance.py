@@ -82,9 +82,13 @@ class Entrance:
             try:
                 data = layer.received(data)
             except ProtocolViolation:
-                if layer.salvaged:
-                    self._climb(layer.salvaged, place)
-                connection.send_down(layer.pending(), place - 1)
+                try:
+                    if layer.salvaged:
+                        if layer is self._tls_layer:  # a CONNECT may be in it
+                            self._identify(self._tls_layer)
+                        self._climb(layer.salvaged, place)
+                finally:
+                    connection.send_down(layer.pending(), place - 1)
                 raise
             connection.send_down(layer.pending(), place - 1)
             if layer is self._tls_layer:

@@ -33,10 +33,13 @@ def saw_puback(
     if first:
         seen = f"packet identifier {packet_id} before {first}"
         connection.notice(rules.PUBACK_ORDER, seen, data, pos, end)
+    after = _after(conduct, packet_id)
+    if not after and conduct.record.facts & facts.SEVERAL_IN_FLIGHT_TO_IT:
+        return 0  # the look below takes long where many were acknowledged already
     if _another_waits(session, packet_id, AWAITS_PUBACK):
         connection.witness(facts.SEVERAL_IN_FLIGHT_TO_IT, data, pos, end)
-        return _after(conduct, packet_id)
-    return -_after(conduct, packet_id)
+        return after
+    return -after
 
 
 def _after(conduct: Conduct, packet_id: int) -> int:
@@ -96,7 +99,7 @@ def saw_pubrec(
         return 0
     several = facts.SEVERAL_QOS_2_IN_FLIGHT_TO_IT
     shown |= facts.RECORDED_QOS_2 | facts.RECEIVED_QOS_2
-    if _another_waits(session, packet_id, AWAITS_PUBREC):
+    if not conduct.record.facts & several and _another_waits(session, packet_id, AWAITS_PUBREC):
         shown |= several
     connection.witness(shown, data, pos, end)
     first = _overtakes(conduct, session, packet_id, AWAITS_PUBREC)

@@ -166,6 +166,8 @@ def saw_new_qos2(conduct: Conduct, session: Session, packet_id: int) -> None:
     """A QoS 2 PUBLISH that is no repetition, before it is recorded."""
     if not session.received:
         conduct.scrambled = False
+        if session.next_pubrel:
+            session.next_pubrel = packet_id  # the first that may be released, whatever came before
     elif packet_id != conduct.next_published:
         conduct.scrambled = True
         session.next_pubrel = 0

@@ -218,11 +218,13 @@ class Stream:
         if self._deadline is not None:
             cancel(self._deadline)
         self._rest = NOTHING
-        self.unsent = 0
         self._shut = True
         self._sock.close()
         self.receive = _nothing
-        self.gone()
+        try:
+            self.gone()  # which may ask what never left
+        finally:
+            self.unsent = 0
 
 
 def _nothing(_data: bytes) -> None:

@@ -23,6 +23,7 @@ from formats.mqtt.properties import (
 
 REMEMBERED = 1_024
 ALIAS_SIZE = 3  # bytes, with the identifier
+FEW = 16  # Subscription Identifiers whose bytes are remembered
 REMEMBERED_LENGTH = 128  # bytes, without the Property Length, so that what is kept stays bounded
 BESIDES = 64  # bytes, about, that a value in a property takes besides its characters
 
@@ -112,7 +113,8 @@ def encoded_properties(properties: Properties | None, identifiers: tuple[int, ..
         return bytes(out)
     body = properties.encoded if properties is not None else b""
     if identifiers:
-        body += _encoded_identifiers(identifiers)
+        few = len(identifiers) <= FEW
+        body += (_remembered_identifiers if few else _encoded_identifiers)(identifiers)
     size = len(body)
     if size < 0x80:  # [MQTT5-2.2.2-1]
         return b"%c%b" % (size, body)
@@ -121,10 +123,12 @@ def encoded_properties(properties: Properties | None, identifiers: tuple[int, ..
     return bytes(length + body)
 
 
-@lru_cache(REMEMBERED)
 def _encoded_identifiers(identifiers: tuple[int, ...]) -> bytes:
     out = bytearray()
     for identifier in identifiers:
         out.append(SUBSCRIPTION_IDENTIFIER)
         write_variable(out, identifier)
     return bytes(out)
+
+
+_remembered_identifiers = lru_cache(REMEMBERED)(_encoded_identifiers)

@@ -216,6 +216,19 @@ def test_pubrel_in_the_order_of_the_numbers_is_not_that_of_the_pubrecs():
     side.site.close()
 
 
+@pytest.mark.statement("MQTT5-4.6.0-4", "MQTT3-4.6.0-4")
+def test_packet_ids_that_are_used_again_do_not_hide_the_order():
+    side = Side(4, True)
+    publisher = side.publisher
+    side.say(publisher, [Publish("t", b"x", 2, packet_id=one) for one in (1, 2)])
+    side.say(publisher, [Pubrel(one) for one in (1, 2)])
+    side.say(publisher, [Publish("t", b"x", 2, packet_id=one) for one in (2, 3)])
+    side.say(publisher, [Pubrel(one) for one in (3, 2)])
+    record = publisher.wire.connection.conduct.record
+    assert [rule.v3 for _, rule in record.breaches] == ["MQTT-4.6.0-4"]
+    side.site.close()
+
+
 def test_what_is_shown_before_a_breach_are_packets_each_by_itself():
     side = Side(4, True)
     publisher = side.publisher

@@ -1,11 +1,15 @@
 """What arrives at a TLS port and comes to nothing: one line of the log, and only it ends."""
 
+import contextlib
 import logging
 import socket
 import ssl
 
 import pytest
 
+from formats.mqtt import codec
+from formats.mqtt.connect import Connect
+from formats.mqtt.publish import Publish
 from tests.guard.tls_peers import CONNECT, connections, needs_openssl, s_client
 from tests.harness.client import Client
 from tests.harness.site import Site
@@ -125,6 +129,38 @@ class TestNoTls:
 
 
 class TestClientCertificates:
+    @pytest.mark.parametrize(
+        "garbage", [b"", b"\x17\x03\x03\x00\x20" + bytes(32)], ids=["alone", "with garbage"]
+    )
+    def test_what_comes_before_garbage_is_of_the_certificate_s_user(self, pki, tmp_path, garbage):
+        """The CONNECT is read with a record that is none: that must not make it anybody's."""
+        acl = tmp_path / "acl"
+        acl.write_text("user admin\ntopic readwrite secret/#\n", encoding="utf-8")
+        site = Site(
+            "tcp",
+            f"acl_file {acl}\nlistener 0 127.0.0.1\ncertfile {pki}/server.pem\n"
+            f"keyfile {pki}/server.key\ncafile {pki}/ca-chain.pem\nrequire_certificate true\n"
+            "use_identity_as_username true",
+        )
+        context = ssl.create_default_context(cafile=f"{pki}/ca.pem")
+        context.load_cert_chain(f"{pki}/client.pem", f"{pki}/client.key")
+        arrived, due = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(arrived, due, server_hostname="localhost")
+        with contextlib.closing(site), raw(site, 0) as sock:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(due.read())
+                    arrived.write(sock.recv(65_536))
+            tls.write(codec.encode(Connect(4, "c", True, 0, "admin"), 4))
+            tls.write(codec.encode(Publish("secret/door", b"open", 0, True), 4))
+            sock.sendall(due.read() + garbage)  # with what ends the handshake, all in one piece
+            sock.shutdown(socket.SHUT_WR)
+            until_closed(sock)
+            assert site.context.retained.count == 0
+
     @pytest.mark.parametrize("tls", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
     @pytest.mark.parametrize(
         ("certificate", "words"),
