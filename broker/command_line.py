@@ -55,6 +55,7 @@ REPORT_SIGNAL: int | None = getattr(signal, "SIGUSR1", None)  # Windows has none
 RELOAD_SIGNAL: int | None = getattr(signal, "SIGHUP", None)
 COMMAND_ENDED = 0  # where the number of a signal stands otherwise
 # Windows does not interrupt a wait for a signal.
+SETTLED_S = 1.0  # after which the first clients have had their CONNACK
 WAKE_S = 0.5 if os.name == "nt" else None
 
 UNHEALTHY, CANNOT_OPEN, WRONG_CONFIGURATION, VIOLATION_STANDS, INTERRUPTED = 1, 1, 2, 3, 130
@@ -138,7 +139,7 @@ def ask_health(configuration: Configuration, ready_file: str | None) -> int:
     if not port:
         raise ConfigError("--health: which port is free is not known without --ready-file")
     here = not address or address in (*EVERYWHERE, EVERY_INTERFACE)
-    problem = unhealthy_because("localhost" if here else address, port, tls)
+    problem = unhealthy_because(None if here else address, port, tls)
     if problem:
         _complain(problem)
         return UNHEALTHY
@@ -252,11 +253,15 @@ def _reload(broker: Broker) -> None:
 
 def _wait(events: Events, reporting: Reporting, broker: Broker, command: Command | None) -> None:
     """Until COMMAND has ended or a signal has ended it, or, without one, until a signal."""
+    settles: float | None = SETTLED_S
     while True:
-        waits = [wait for wait in (WAKE_S, reporting.wait_s()) if wait is not None]
+        waits = [wait for wait in (WAKE_S, reporting.wait_s(), settles) if wait is not None]
         try:
             event = events.get(timeout=min(waits, default=None))
         except Empty:
+            if settles is not None:
+                settles = None
+                late.prepare_end()
             reporting.keep_current()
             continue
         if event == REPORT_SIGNAL:

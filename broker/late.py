@@ -132,6 +132,14 @@ def github_lines(report: "Report", fail_on: str) -> str:
     return render(report, fail_on)
 
 
+def prepare_end() -> None:
+    """Import what the end of every run needs: the files may be others by then."""
+    import oracle.reports.github
+    import oracle.reports.markdown
+    import oracle.reports.summary
+    import oracle.verdict  # noqa: F401
+
+
 # Password files
 
 

@@ -207,7 +207,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         Option("max_user_properties", GLOBAL, whole(0, 100_000_000), 1_000, "properties",
             "User Properties of a packet, or of a will, of which short ones take 30 times their "
             "bytes of memory; of more, CONNECT, PUBLISH and SUBSCRIBE are refused (0x97), and "
-            "any other packet ends the connection (0x97); 0 is any number."),
+            "any other packet but DISCONNECT ends the connection (0x97); 0 is any number."),
         Option("max_subscriptions", GLOBAL, whole(0, 100_000_000), 10_000, "subscriptions",
             "Subscriptions of one client; of more, SUBACK says 0x97 (3.1.1: 0x80); 0 is any "
             "number."),

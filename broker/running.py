@@ -59,7 +59,7 @@ def environment(
 ) -> dict[str, str]:
     """Where a running broker is, as variables; `ready` is `Broker.ready`."""
     pairs = list(zip(configuration.listeners, ready["listeners"], strict=True))
-    plain = [opened for _, opened in pairs if not opened["tls"]]
+    plain = [pair for pair in pairs if not pair[1]["tls"]]
     certified = [(place, opened) for place, opened in pairs if opened["tls"] and not place.has_psk]
     tls = sorted(certified, key=_demands)
     found = {
@@ -67,7 +67,7 @@ def environment(
         "MQTT_READY_FILE": os.path.abspath(ready_file),
     }
     if tls:
-        host, port = _host(tls[0][1]), tls[0][1]["port"]
+        host, port = _host(*tls[0]), tls[0][1]["port"]
         found["MQTT_HOST"] = host
         found["MQTT_TLS_PORT"] = str(port)
         found["MQTT_TLS_URL"] = f"mqtts://{_in_url(host)}:{port}"
@@ -76,7 +76,7 @@ def environment(
         if place["require_certificate"]:
             found.setdefault("MQTT_MTLS_PORT", str(opened["port"]))
     if plain:
-        host, port = _host(plain[0]), plain[0]["port"]
+        host, port = _host(*plain[0]), plain[0][1]["port"]
         found["MQTT_HOST"] = host
         found["MQTT_PORT"] = str(port)
         found["MQTT_URL"] = f"mqtt://{_in_url(host)}:{port}"
@@ -97,9 +97,12 @@ def _demands(pair: tuple[ListenerConfiguration, Mapping[str, Any]]) -> tuple[boo
     return others, listener["require_certificate"], not listener["allow_non_sni_connections"]
 
 
-def _host(opened: Mapping[str, Any]) -> str:
-    """What a client on this machine calls a listener."""
+def _host(listener: ListenerConfiguration, opened: Mapping[str, Any]) -> str:
+    """What a client on this machine calls a listener: by name if it can, for who wants a name of a
+    TLS client, even where the machine has one of the loopback addresses only."""
     addresses: list[str] = opened["addresses"]
+    if not listener.address and not listener["socket_domain"]:
+        return "localhost"
     if any(each in EVERYWHERE for each in addresses) or all(each in addresses for each in LOOPBACK):
         return "localhost"
     return addresses[0]

@@ -45,8 +45,6 @@ def handle_pingreq(connection: Connection, flags: int, data: bytes, pos: int, en
 def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client leaves; only with reason code 0x00 is its will discarded (3.14.4)."""
     disconnect = decode_disconnect(flags, data, pos, end, connection.version)
-    if ends_over_user_properties(connection, disconnect.properties):
-        return
     if disconnect.reason in REASONS_OF_SERVER:
         raise ProtocolViolation(
             rules.DISCONNECT_REASON_OF_SERVER, f"reason code 0x{disconnect.reason:02x}"

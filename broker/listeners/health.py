@@ -11,8 +11,8 @@ PATIENCE_S = 3.0
 CONNACK = 0x20
 
 
-def unhealthy_because(address: str, port: int, tls: bool) -> str:
-    """Ask the listener at `address`; "" if it is well.
+def unhealthy_because(address: str | None, port: int, tls: bool) -> str:
+    """Ask the listener at `address`, None for the loopback ones; "" if it is well.
 
     Any CONNACK is an answer, a refusal as well. A listener with TLS is asked for no more than a
     connection: what it demands of clients is not known here.

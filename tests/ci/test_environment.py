@@ -33,10 +33,16 @@ def told(text, *listeners, folder=None):
     ids=str,
 )
 def test_the_host_is_one_that_reaches_the_listener(addresses, host, in_url):
-    variables = told("listener 1883", (1883, addresses, False))
+    variables = told(f"listener 1883 {addresses[0]}", (1883, addresses, False))
     assert variables["MQTT_HOST"] == host
     assert variables["MQTT_URL"] == f"mqtt://{in_url}:1883"
     assert variables["MQTT_WS_URL"] == f"ws://{in_url}:1883/mqtt"
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1", "::1"], ["127.0.0.1"], ["::1"]], ids=str)
+def test_without_an_address_it_is_localhost(addresses):
+    """As TLS clients name the server they want, even where one of the two is missing."""
+    assert told("listener 1883", (1883, addresses, False))["MQTT_HOST"] == "localhost"
 
 
 def test_the_first_plain_listener():

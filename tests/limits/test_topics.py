@@ -141,13 +141,12 @@ class TestUserPropertiesOfOthers:
         [
             (Unsubscribe(1, ["a"], {}), Unsuback),
             (Auth(0x19, {0x15: "CHALLENGE"}), Auth),
-            (Disconnect(0, {}), None),
             (Puback(1, 0, {}), Pingresp),
             (Pubrec(1, 0, {}), Pubrel),
             (Pubrel(1, 0, {}), Pubcomp),
             (Pubcomp(1, 0, {}), Pingresp),
         ],
-        ids=["UNSUBSCRIBE", "AUTH", "DISCONNECT", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP"],
+        ids=["UNSUBSCRIBE", "AUTH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP"],
     )
 
     @PACKETS
@@ -155,10 +154,7 @@ class TestUserPropertiesOfOthers:
         client = self.authenticated(broker)
         two = {**packet.properties, USER_PROPERTY: [("a", "b")] * 2}
         client.send(replace(packet, properties=two), *[Pingreq()] * (answer is Pingresp))
-        if answer is None:
-            assert client.closed_with() is None
-        else:
-            client.receive(answer)
+        client.receive(answer)
         assert not reached(broker)
 
     @PACKETS
@@ -169,6 +165,16 @@ class TestUserPropertiesOfOthers:
         assert client.closed_with() == 0x97
         assert watching.receive_message().topic == "gone"
         assert reached(broker) == {"max_user_properties": 1}
+
+    @pytest.mark.statement("MQTT5-3.14.4-3")
+    def test_a_disconnect_discards_the_will_whatever_it_has(self, broker):
+        """It ends the connection by itself; the limit would only do so in another way."""
+        watching = watcher(broker, "gone")
+        client = self.authenticated(broker)
+        client.send(Disconnect(0, USER_PROPERTIES))
+        assert client.closed_with() is None
+        watching.nothing()
+        assert not reached(broker)
 
     def test_before_the_connack(self, broker):
         client = self.authenticating(broker)
