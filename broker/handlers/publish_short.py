@@ -197,7 +197,8 @@ def _pass_on(
     start = pos - 2 if end - pos < 128 else start_of(pos, end)
     if data[start] != 0x30 | qos << 1:  # 3.x: a Remaining Length that is longer than need be
         return router.route(route, message, worker, connection.session)
-    head, tail = data[start:after], data[after + 2 : end]
+    head = data[start:after]
+    tail = message.payload if shortcut == PLAIN_3 else data[after + 2 : end]
     left = router.route_as_it_came(route, message, head, tail, shortcut, worker)
     taken = len(route.targets) - len(left)
     if left or route.groups:

@@ -149,7 +149,7 @@ class Script:
         if verb == "in turn":  # whatever it is that awaits this, and then what is another one's
             kind, count = arguments
             who = "publisher" if kind is Pubrel else "subscriber"
-            first = getattr(side.session(getattr(side, who)), NEXT[kind]) or 1
+            first = abs(getattr(side.session(getattr(side, who)), NEXT[kind])) or 1
             ids = [*range(first, first + count), first + count + 256]
             return who, [kind(packet_id) for packet_id in ids if packet_id < 65_536]
         kind, packet_id, reason = arguments
