@@ -123,13 +123,13 @@ class Connection(Timed):
     def received(self, data: bytes) -> None:
         """Handle every whole packet in what has arrived, MQTT bytes; keep the rest."""
         if self._partial:
-            self._partial += data
-            if len(self._partial) < self._wanted:
+            if len(self._partial) + len(data) < self._wanted:
+                self._partial += data
                 self.last_in = self.worker.now
                 if len(self._partial) >= self._progress_at:
                     self._progressed()
                 return
-            data = bytes(self._partial)
+            data = b"".join((self._partial, data))
             self._partial.clear()
         pos, end, packets = stop, _, _ = 0, len(data), 0
         try:
