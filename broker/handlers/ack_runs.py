@@ -32,20 +32,8 @@ def _in_turn(data: bytes, pos: int, expected: int) -> Iterator[int]:
 
 def puback_run(session: Session, data: bytes, pos: int) -> int:
     """They are `session.next_puback` and those after it."""
-    if session.uncounted:
-        return 0
-    inflight = session.inflight
-    count = 0
-    for packet_id in _in_turn(data, pos, PUBACKS | session.next_puback):
-        outgoing = inflight.get(packet_id)
-        if outgoing is None or outgoing.state != AWAITS_PUBACK:
-            break
-        del inflight[packet_id]
-        if outgoing.place:
-            session.let_go(outgoing)
-        count += 1
+    count = _complete(session, data, pos, PUBACKS | session.next_puback, AWAITS_PUBACK)
     session.next_puback += count
-    session.give_back(count)
     return count
 
 
@@ -93,19 +81,25 @@ def pubrel_run(connection: Connection, session: Session, data: bytes, pos: int) 
 
 def pubcomp_run(session: Session, data: bytes, pos: int) -> int:
     """They are `session.next_pubcomp` and those after it."""
+    count = _complete(session, data, pos, PUBCOMPS | session.next_pubcomp, AWAITS_PUBCOMP)
+    session.next_pubcomp += count
+    return count
+
+
+def _complete(session: Session, data: bytes, pos: int, expected: int, state: int) -> int:
+    """Have these end what is in flight in this state."""
     if session.uncounted:
         return 0
     inflight = session.inflight
     count = 0
-    for packet_id in _in_turn(data, pos, PUBCOMPS | session.next_pubcomp):
+    for packet_id in _in_turn(data, pos, expected):
         outgoing = inflight.get(packet_id)
-        if outgoing is None or outgoing.state != AWAITS_PUBCOMP:
+        if outgoing is None or outgoing.state != state:
             break
         del inflight[packet_id]
         if outgoing.place:
             session.let_go(outgoing)
         count += 1
-    session.next_pubcomp += count
     session.give_back(count)
     return count
 
