@@ -152,6 +152,7 @@ class Broker:
         housekeeping.journal.submit()
         for worker in (*(listener.loop for listener in self._listeners), housekeeping):
             worker.journal = Journal(writer, worker.post, keeping.next_place)
+            writer.wait_for(worker.journal.is_begun)
         writer.start()
 
     def _open(self, listener: ListenerConfiguration) -> TcpListener:

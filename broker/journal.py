@@ -5,7 +5,8 @@ of what a packet did. What the client may only see once that is durable (acknowl
 PUBLISH and PUBREL of QoS 2) is *pledged*: it goes with the list, and leaves when the writer says
 so. Pledges of a connection leave in the order they were made.
 
-Threads: a journal is its worker's own. What it submits is the writer's from then on.
+Threads: a journal is its worker's own, but for `is_begun`. What it submits is the writer's from
+then on.
 """
 
 from collections.abc import Callable
@@ -71,6 +72,10 @@ class Journal:
     def failing(self) -> bool:
         return self._log.failing
 
+    def is_begun(self) -> bool:
+        """Whether this round has changed something. Any thread may ask."""
+        return bool(self._changes)
+
     def note(self, change: Put | Delete) -> None:
         """Add a change to this round."""
         self.count += 1
@@ -98,6 +103,11 @@ class Journal:
         """A message is no longer due to its session."""
         self.count += 1
         self._changes.append(place)
+
+    def outgoing_all_gone(self, places: list[int]) -> None:
+        """`outgoing_gone` for each."""
+        self.count += len(places)
+        self._changes.extend(places)
 
     def received(self, session_number: int, packet_id: int, topic: str) -> None:
         """A QoS 2 message came and awaits PUBREL."""

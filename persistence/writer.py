@@ -11,8 +11,8 @@ When a commit fails, everything stays here and is tried again each RETRY_S; `fai
 listeners meanwhile. A commit that failed may have been stored all the same (the answer of a server
 was lost): doing it again is harmless.
 
-Threads: `submit` may be called from any thread, `adopt_...`, `start` and `stop` from the one that
-made it; the rest is the writer's own.
+Threads: `submit` may be called from any thread, `wait_for`, `adopt_...`, `start` and `stop` from
+the one that made it; the rest is the writer's own.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger("touchstone")
 RETRY_S = 1.0
 TAKE_S = 0.5  # while an interval passes
 BUSY = 100  # changes in the last group, from which on it pays to wait for more
-GATHER_S = 0.002  # so long at most; a commit costs about half of this in itself
+GATHER_S = 0.005  # so long at most; a commit of many rows takes about as long
 LOOK_S = 0.0005  # whether more has come
 CONFLICTS = 3  # after a reconnection; with one writer there are no others
 PACK_MINIMUM = 8 << 20  # bytes; a smaller storage is not worth packing
@@ -75,8 +75,13 @@ class Writer:
         self._to_abort = False
         self._taken = 0  # changes, for the last commit
         self._usual = 0  # the most of them lately, which it forgets by and by
+        self._begun: list[Callable[[], bool]] = []
         self._packing = _Packing(database, pack_ratio)
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def wait_for(self, begun: Callable[[], bool]) -> None:
+        """Before `start`: whoever says so has changes that it will soon submit."""
+        self._begun.append(begun)
 
     def adopt_outgoing(self, put: OutgoingPut, number: int) -> None:
         """Before `start`, for each row that was loaded and is to stay: it has the message with this
@@ -155,11 +160,18 @@ class Writer:
                 return
 
     def _gather(self) -> None:
-        """Wait for more while more comes. When all that clients may have outstanding is here,
-        nothing will until this is committed: so it is, most likely, where as much is here as in
-        the largest of the last groups."""
+        """Wait for more while more comes, or is on its way. When all that clients may have
+        outstanding is here, nothing will until this is committed: so it is, most likely, where as
+        much is here as in the largest of the last groups.
+
+        With 50 publishers, whoever commits while a listener is still reading finds half of them
+        in each group for ever: the others wait for the group before.
+        """
         lists, waited_s = 0, 0.0
-        while waited_s < GATHER_S and len(self._journal) != lists:
+        while waited_s < GATHER_S:
+            begun = any(one() for one in self._begun)
+            if not begun and len(self._journal) == lists:
+                return
             lists = len(self._journal)
             here = sum(map(len, list(self._journal)))
             if here >= self._usual or self._stopping.wait(LOOK_S):

@@ -276,6 +276,35 @@ class TestCalls:
             for start in range(0, 1_000, 200):
                 commit(writer, *(outgoing(start + n, Body(str(n))) for n in range(200)))
 
+    def test_what_a_listener_has_begun_is_waited_for(self, database, monkeypatch):
+        monkeypatch.setattr("persistence.writer.GATHER_S", 3_600.0)
+        monkeypatch.setattr("persistence.writer.LOOK_S", 0.0)
+        commits, looks, both = [], [], Waited()
+        original = database.commit
+
+        def counted():
+            original()
+            commits.append(None)
+
+        database.commit = counted
+
+        def begun():
+            """A round that goes on until it is looked at for the third time."""
+            looks.append(None)
+            if len(looks) == 3:
+                writer.submit([outgoing(1_001, Body("second")), Call(here, both)])
+            return len(looks) < 3
+
+        writer = Writer(database, rows_of)
+        writer.start()
+        commit(writer, *(outgoing(n, Body(str(n))) for n in range(200)))
+        writer.wait_for(begun)  # it is not looked at before there is something to commit
+        commits.clear()
+        writer.submit([outgoing(1_000, Body("first"))])
+        both.wait()
+        assert writer.stop(PATIENCE_S)
+        assert len(commits) == 1
+
     def test_with_an_interval_calls_do_not_wait(self, database):
         writer = Writer(database, rows_of, interval_s=3_600)
         made = Waited()
