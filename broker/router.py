@@ -124,7 +124,7 @@ class Router:
         if self._upgrade_qos or message.large:
             return route.targets
         left: list[Target] | None = None
-        touched = worker.touched
+        touched, journal = worker.touched, worker.journal
         sent = 0
         qos = message.qos
         size = len(head) + 2 + len(tail)
@@ -138,7 +138,7 @@ class Router:
                 or session.worker is not worker
                 or target.qos < qos
                 or target.particular
-                or session.number
+                or (session.number and qos == 2)  # which waits until it is durable
                 or session.send_quota <= 0
                 or session.inbox
                 or session.queue
@@ -152,9 +152,12 @@ class Router:
                 left.append(target)
                 continue
             # What `Session.deliver` comes to, in a third of the time.
-            session.inflight[packet_id] = Outgoing(
-                message, qos, False, (), "", 0, packet_id, FIRST_STATE[qos]
+            place = journal.next_place() if session.number and journal is not None else 0
+            session.inflight[packet_id] = outgoing = Outgoing(
+                message, qos, False, (), "", place, packet_id, FIRST_STATE[qos]
             )
+            if place and journal is not None:
+                journal.outgoing(session.number, outgoing)
             session.last_packet_id = packet_id
             session.send_quota -= 1  # [MQTT5-4.9.0-2]
             out = connection.out

@@ -91,6 +91,7 @@ def _complete(session: Session, data: bytes, pos: int, expected: int, state: int
     if session.uncounted:
         return 0
     inflight = session.inflight
+    counted = []
     count = 0
     for packet_id in _in_turn(data, pos, expected):
         outgoing = inflight.get(packet_id)
@@ -98,8 +99,10 @@ def _complete(session: Session, data: bytes, pos: int, expected: int, state: int
             break
         del inflight[packet_id]
         if outgoing.place:
-            session.let_go(outgoing)
+            counted.append(outgoing)
         count += 1
+    if counted:
+        session.let_go_all(counted)
     session.give_back(count)
     return count
 

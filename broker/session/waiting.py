@@ -82,6 +82,15 @@ class Waiting:
             self._count(-outgoing.message.size)
         self._note_gone(outgoing)
 
+    def let_go_all(self, outgoing: list[Outgoing]) -> None:
+        """`let_go` for each."""
+        journal = self.worker.journal
+        if journal is not None:
+            journal.outgoing_all_gone([one.place for one in outgoing if one.place > 0])
+        size = sum([one.message.size for one in outgoing if one.message.large])
+        if size:
+            self._count(-size)
+
     def _note_gone(self, outgoing: Outgoing) -> None:
         """What the database was told of is due no longer."""
         journal = self.worker.journal
