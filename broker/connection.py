@@ -55,7 +55,7 @@ class Connection(Timed):
                      that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
         open_subscribes: packets in `open_ids` that are no PUBLISH.
         may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
-        skipped:     packets of four bytes after the one at hand that its handler has handled, too.
+        skipped:     packets after the one at hand, and as long, that its handler has handled, too.
     """
 
     __slots__ = (
@@ -153,11 +153,13 @@ class Connection(Timed):
                 byte1 = data[pos]
                 packets += 1
                 self.handlers[byte1 >> 4](self, byte1 & 15, data, body, stop)
-                pos = stop
-                if length == 2 and self.skipped:
-                    packets += self.skipped
-                    pos += 4 * self.skipped
+                skipped = self.skipped
+                if skipped:
+                    packets += skipped
+                    pos = stop + skipped * (stop - pos)
                     self.skipped = 0
+                else:
+                    pos = stop
         except ProtocolViolation as violation:
             self.violated(violation, data, pos, stop if stop > pos else end)
             pos = end

@@ -114,6 +114,19 @@ class DurableOutput:
         elif byte1 == PUBCOMP_BYTE:
             self.pledged_pubcomps += 1
 
+    def acknowledge_all(self, packets: list[bytes], noted: int) -> None:
+        """`acknowledge` for packets of one kind."""
+        before = self.pledged
+        self.acknowledge(packets[0], noted)
+        others = packets[1:]
+        if self.pledged == before:
+            self.out.extend(others)
+            return
+        self._pledge.extend(others)
+        self.pledged += len(others)
+        if packets[0][0] == PUBACK_BYTE:
+            self.pledged_pubacks += len(others)
+
     def hand_in(self, post: Post) -> list[Call]:
         """The pledges of this round, as calls of the writer.
 

@@ -89,6 +89,11 @@ class Journal:
         self.count += 1
         self._changes.append((outgoing, session_number, outgoing.packet_id, outgoing.state))
 
+    def outgoing_run(self, session_number: int, outgoing: list[Outgoing]) -> None:
+        """`outgoing` for each."""
+        self.count += len(outgoing)
+        self._changes.extend([(one, session_number, one.packet_id, one.state) for one in outgoing])
+
     def outgoing_elsewhere(self, session: Inbox, session_number: int, delivery: Delivery) -> None:
         """The same for a session of another worker.
 

@@ -13,6 +13,7 @@ from broker.handlers.publish import (
     handle_any_publish,
     qos_not_supported,
 )
+from broker.handlers.publish_runs import Shape, publish_run
 from broker.message import Message
 from broker.output import PLAIN_3, PLAIN_5
 from broker.topics.tree import Route
@@ -37,14 +38,19 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
                 payload += 1
             if payload <= end and (shortcut == PLAIN_3 or not data[payload - 1]):
                 if not flags:
-                    if _pass_on_qos0(connection, route, shortcut, data, pos, payload, end):
-                        return
+                    taken = _pass_on_qos0(connection, route, shortcut, data, pos, payload, end)
                 elif not (data[after] or data[after + 1]):
-                    pass  # 0 is no packet id
-                elif flags == 2:
-                    if _pass_on_qos1(connection, route, shortcut, data, pos, after, payload, end):
-                        return
-                elif _pass_on_qos2(connection, route, shortcut, data, pos, after, payload, end):
+                    taken = False  # 0 is no packet id
+                else:
+                    pass_on = _pass_on_qos1 if flags == 2 else _pass_on_qos2
+                    taken = pass_on(connection, route, shortcut, data, pos, after, payload, end)
+                if taken:
+                    if end < len(data):
+                        start = start_of(pos, end)
+                        head = data[start:after]
+                        if data.startswith(head, end):
+                            shape = Shape(shortcut, flags >> 1, head, end - start, payload - start)
+                            publish_run(connection, route, shape, data, end)
                     return
     handle_any_publish(connection, flags, data, pos, end)
 
@@ -83,7 +89,7 @@ def _pass_on_qos0(
     statistics = worker.statistics
     statistics.publish_received += 1
     statistics.publish_bytes_received += end - payload
-    left = router.route_plain(route, data[start:end], end - payload, shortcut, worker)
+    left = router.route_plain(route, data[start:end], 1, end - payload, shortcut, worker)
     if left or route.groups:
         message = Message(route.topic, data[payload:end], 0, False, None, connection.client_id)
         rest = Route(route.topic, tuple(left), route.groups)

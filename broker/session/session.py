@@ -214,6 +214,25 @@ class Session(Waiting):
             self._note_state(outgoing)
         self.send_quota -= 1  # [MQTT5-4.9.0-2]
 
+    def send_run(self, messages: list[Message], packet_ids: range) -> None:
+        """Messages leave under packet ids that nothing else has, as nothing speaks against."""
+        number, journal, qos = self.number, self.worker.journal, messages[0].qos
+        state = FIRST_STATE[qos]
+        if number and journal is not None:
+            run = [
+                Outgoing(message, qos, False, (), "", journal.next_place(), packet_id, state)
+                for message, packet_id in zip(messages, packet_ids, strict=True)
+            ]
+            journal.outgoing_run(number, run)
+        else:
+            run = [
+                Outgoing(message, qos, False, (), "", 0, packet_id, state)
+                for message, packet_id in zip(messages, packet_ids, strict=True)
+            ]
+        self.inflight.update(zip(packet_ids, run, strict=True))
+        self.last_packet_id = packet_ids[-1]
+        self.send_quota -= len(run)  # [MQTT5-4.9.0-2]
+
     def pump(self) -> None:
         """Send what waits, as far as the send quota and the connection allow."""
         connection = self.connection

@@ -99,8 +99,10 @@ class Route:
 class SubscriptionTree:
     """All subscriptions of a broker.
 
-    Args:
+    Attributes:
         single: one copy for a session whose filters overlap; False: one for each that matches.
+
+    Args:
         closed: topics whose routes are not `open`.
     """
 
@@ -109,7 +111,7 @@ class SubscriptionTree:
     ) -> None:
         self._lock = threading.Lock()
         self._root = Level()
-        self._single = single
+        self.single = single
         self._closed = closed
         self._by_name: dict[str, Route] = {}
         self.by_bytes: dict[bytes, Route] = {}  # to look up only; `route` fills it
@@ -222,7 +224,7 @@ class SubscriptionTree:
             groups.extend(level.groups.values())
         targets = []
         for session, behind in by_session.items():
-            if self._single:
+            if self.single:
                 targets.append(Target(session, tuple(behind)))
             else:  # [MQTT5-3.3.4-5] one copy each, with its own identifier
                 targets.extend(Target(session, (one,)) for one in behind)

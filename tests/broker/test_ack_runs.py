@@ -13,70 +13,19 @@ from broker.session.states import AWAITS_PUBACK, AWAITS_PUBCOMP
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
 from formats.mqtt.codec import encode
 from formats.mqtt.publish import Publish
-from tests.harness.site import Site
-
-ANSWER = {AWAITS_PUBACK: Puback, AWAITS_PUBCOMP: Pubcomp}
+from tests.broker.side import Side
 
 
-class Side:
-    """A broker in memory, with a client that publishes and one that subscribes."""
+class Pair(Side):
+    """A client that publishes and one that subscribes."""
 
     def __init__(self, version, in_bursts):
-        self.site = Site("memory")
-        self.version = version
-        self.in_bursts = in_bursts
-        self.publisher = self.joined("from")
+        super().__init__(version, in_bursts)
         self.subscriber = self.joined("to")
         self.subscriber.subscribe("t", qos=2)
 
-    def joined(self, client_id):
-        client = self.site.client(self.version)
-        client.connect(client_id)
-        return client
 
-    def session(self, client):
-        return client.wire.connection.session
-
-    def say(self, client, packets):
-        encoded = [encode(packet, self.version) for packet in packets]
-        wire = client.wire
-        if self.in_bursts:
-            wire.send(b"".join(encoded))
-            return
-        for packet in encoded:
-            session = self.session(client)
-            if session is not None:
-                session.next_puback = session.next_pubrec = 0
-                session.next_pubrel = session.next_pubcomp = 0
-                wire._entrance.received(packet)
-        self.site.settle()
-
-    def seen(self):
-        """All there is to see of it, as far as it is none of the clock's."""
-        state = []
-        for client in (self.publisher, self.subscriber):
-            arrived, client.wire._arrived = bytes(client.wire._arrived), bytearray()
-            connection = client.wire.connection
-            record, session = connection.conduct.record, connection.session
-            state.append(
-                {
-                    "arrived": arrived,
-                    "in": record.packets_in,
-                    "out": record.packets_out,
-                    "facts": record.facts,
-                    "breaches": {
-                        rule.summary: one.count for (_, rule), one in record.breaches.items()
-                    },
-                    "unanswered": connection.unanswered,
-                    "inflight": session and {i: one.state for i, one in session.inflight.items()},
-                    "order": session and list(session.inflight),
-                    "received": session and list(session.received),
-                    "send_quota": session and session.send_quota,
-                }
-            )
-        numbers = self.site._statistics()
-        state.append((numbers.messages_sent, numbers.messages_received, numbers.publish_sent))
-        return state
+ANSWER = {AWAITS_PUBACK: Puback, AWAITS_PUBCOMP: Pubcomp}
 
 
 def answers(session, skipped, count, swapped):
@@ -178,7 +127,7 @@ class Script:
 @example(steps=[*MIXED, ("publish again", 0, 2), ("release", 0, 9, False)], first=0)
 @given(steps=st.lists(STEPS, min_size=8, max_size=40), first=st.sampled_from((0, 65_520)))
 def test_a_burst_is_as_good_as_one_after_the_other(version, steps, first):
-    sides = Side(version, True), Side(version, False)
+    sides = Pair(version, True), Pair(version, False)
     script = Script()
     for qos in (1, 2):  # until the client's PUBLISH takes the short way
         steps = [("publish", qos, LONG_WAYS + 2, False), *steps]
@@ -205,7 +154,7 @@ def test_a_burst_is_as_good_as_one_after_the_other(version, steps, first):
 
 @pytest.mark.statement("MQTT5-4.6.0-4", "MQTT3-4.6.0-4")
 def test_pubrel_in_the_order_of_the_numbers_is_not_that_of_the_pubrecs():
-    side = Side(4, True)
+    side = Pair(4, True)
     publisher = side.publisher
     side.say(publisher, [Publish("t", b"x", 2, packet_id=one) for one in (1, 2, 3)])
     side.say(publisher, [Pubrel(one) for one in (1, 2, 3)])
@@ -218,7 +167,7 @@ def test_pubrel_in_the_order_of_the_numbers_is_not_that_of_the_pubrecs():
 
 @pytest.mark.statement("MQTT5-4.6.0-4", "MQTT3-4.6.0-4")
 def test_packet_ids_that_are_used_again_do_not_hide_the_order():
-    side = Side(4, True)
+    side = Pair(4, True)
     publisher = side.publisher
     side.say(publisher, [Publish("t", b"x", 2, packet_id=one) for one in (1, 2)])
     side.say(publisher, [Pubrel(one) for one in (1, 2)])
@@ -230,7 +179,7 @@ def test_packet_ids_that_are_used_again_do_not_hide_the_order():
 
 
 def test_what_is_shown_before_a_breach_are_packets_each_by_itself():
-    side = Side(4, True)
+    side = Pair(4, True)
     publisher = side.publisher
     ids = range(1, 6)
     side.say(publisher, [Publish("t", b"x", 2, packet_id=one) for one in ids])
