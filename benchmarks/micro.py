@@ -101,6 +101,9 @@ class Sink:
     def send(self, data: bytes) -> None:
         self.taken += len(data)
 
+    def send_parts(self, _parts: list[bytes], size: int) -> None:
+        self.taken += size
+
     def finish(self) -> None:
         """Nothing to close."""
 

@@ -18,7 +18,7 @@ from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
 from formats.mqtt.stream import read_remaining_length
 from oracle import facts
-from oracle.ledger import KEPT_BYTES, Record
+from oracle.ledger import KEPT_BYTES, KEPT_CHUNK, Record
 
 log = logging.getLogger("touchstone")
 
@@ -204,12 +204,15 @@ class Observed(Output):
                 mqtt,
             )
 
-    def sending(self, data: bytes, count: int) -> None:
+    def sending(self, parts: list[bytes], size: int, count: int) -> None:
         """A flush: so many packets leave."""
         conduct = self.conduct
         if conduct is not None:
             record = conduct.record
-            record.left(self.worker.now, data, count)
+            data = parts[0]
+            if len(data) < KEPT_CHUNK and len(parts) > 1:
+                data = b"".join([part[:KEPT_CHUNK] for part in parts])
+            record.left(self.worker.now, data, size, count)
             # The first of the packets will do.
             if data[0] == PUBLISH_QOS_0 and not record.facts & facts.RECEIVED_QOS_0:
                 self.witness(facts.RECEIVED_QOS_0, b"", 0, 0)

@@ -171,7 +171,7 @@ class Connection(Timed):
         if packets:
             self.last_packet = self.last_in
         if self.conduct is not None:
-            self.conduct.record.arrived(self.last_in, data if pos == end else data[:pos], packets)
+            self.conduct.record.arrived(self.last_in, data, pos, packets)
         if pos < end:
             if self.ended:
                 self.went_on(data[pos:])

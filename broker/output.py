@@ -26,6 +26,7 @@ log = logging.getLogger("touchstone")
 DIAGNOSTICS = (REASON_STRING, USER_PROPERTY)  # what Request Problem Information is about
 PLAIN_3, PLAIN_5 = 3, 5  # 3.1 and 3.1.1 have the same PUBLISH
 BESIDES = 100  # bytes, about, that it takes to keep a message, besides its topic and payload
+FEW, LARGE = 64, 32_768  # so few packets, of so many bytes, are worth their weight in copies
 UNLIMITED = 1 << 62  # bytes; the Maximum Packet Size of a client that states none
 
 
@@ -36,6 +37,9 @@ class Transport(Protocol):
 
     def send(self, data: bytes) -> None:
         """Take all of `data`; what the network does not take now goes out when it does."""
+
+    def send_parts(self, parts: list[bytes], size: int) -> None:
+        """`send` of all of them, so many bytes, without joining them first."""
 
     def finish(self) -> None:
         """After what was handed over: half-close, drain for a moment, close (DESIGN: every
@@ -245,13 +249,18 @@ class Output(DurableOutput):
         """Hand what this round has written to the transport, through the layers."""
         out = self.out
         count = len(out)
+        if 1 < count <= FEW and not self.layers:
+            size = sum(map(len, out))
+            if size >= LARGE:
+                self._flush_parts(out[:], size)
+                return
         data = out[0] if count == 1 else b"".join(out)
         out.clear()
         if not data:
             return
         statistics = self.worker.statistics
         statistics.messages_sent += count
-        self.sending(data, count)
+        self.sending([data], len(data), count)
         if self.layers:
             self.send_down(data, len(self.layers))
             return
@@ -261,7 +270,18 @@ class Output(DurableOutput):
         if transport.unsent:
             self._not_all_taken(len(data))
 
-    def sending(self, data: bytes, count: int) -> None:
+    def _flush_parts(self, parts: list[bytes], size: int) -> None:
+        """The same for large packets: they are not copied once more to be one piece."""
+        self.out.clear()
+        statistics = self.worker.statistics
+        statistics.messages_sent += len(parts)
+        statistics.bytes_sent += size
+        self.sending(parts, size, len(parts))
+        self.transport.send_parts(parts, size)
+        if self.transport.unsent:
+            self._not_all_taken(size)
+
+    def sending(self, parts: list[bytes], size: int, count: int) -> None:
         """So many packets leave."""
 
     def settle_plain(self) -> None:

@@ -136,7 +136,7 @@ class Router:
 
         Returns the targets that it did not serve, for `route`.
         """
-        if self._upgrade_qos or message.large:
+        if self._upgrade_qos:
             return route.targets
         left: list[Target] | None = None
         touched, journal = worker.touched, worker.journal
@@ -161,6 +161,7 @@ class Router:
                 or packet_id in session.inflight
                 or packet_id > 65_535
                 or size > connection.maximum_out
+                or (message.large and session.is_too_much(message))
             ):
                 if left is None:
                     left = []
@@ -173,6 +174,8 @@ class Router:
             )
             if place and journal is not None:
                 journal.outgoing(session.number, outgoing)
+            if message.large:
+                session.hold(outgoing)
             session.last_packet_id = packet_id
             session.send_quota -= 1  # [MQTT5-4.9.0-2]
             out = connection.out
@@ -189,7 +192,7 @@ class Router:
         self,
         route: Route,
         messages: list[Message],
-        packets: bytes,
+        packets: memoryview,
         id_at: int,
         plain: int,
         worker: Worker,
@@ -199,10 +202,10 @@ class Router:
 
         Returns the targets that it did not serve, for `route`.
         """
-        if self._upgrade_qos or messages[0].large or not self.tree.single:
+        if self._upgrade_qos or not self.tree.single:
             return route.targets
         left: list[Target] = []
-        count, qos = len(messages), messages[0].qos
+        count, qos, large = len(messages), messages[0].qos, messages[0].large
         size = len(packets) // count
         for target in route.targets:
             session = target.session
@@ -223,6 +226,7 @@ class Router:
                 or ids[-1] > 65_535
                 or size > connection.maximum_out
                 or not session.inflight.keys().isdisjoint(ids)
+                or (large and session.is_too_much(messages[0], count))
             ):
                 left.append(target)
                 continue

@@ -59,10 +59,9 @@ class TracedConnection(Connection):
             self._open().received(data)
         super().received(data)
 
-    def sending(self, data: bytes, count: int) -> None:
-        super().sending(data, count)
-        if data:
-            self._open().sent([data])
+    def sending(self, parts: list[bytes], size: int, count: int) -> None:
+        super().sending(parts, size, count)
+        self._open().sent([b"".join(parts)])
 
     def gone(self, peer_closed: bool) -> None:
         super().gone(peer_closed)

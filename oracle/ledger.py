@@ -189,25 +189,26 @@ class Record:
         else:  # what led to it is the packet before
             self.examples[-1].facts |= new
 
-    def arrived(self, at: float, data: bytes, packets: int) -> None:
-        """So many whole packets were read and handled."""
+    def arrived(self, at: float, data: bytes, size: int, packets: int) -> None:
+        """So many whole packets were read and handled; they are data[:size]."""
         self.last_at = at
         self.packets_in += packets
-        self.bytes_in += len(data)
-        if data:
+        self.bytes_in += size
+        if size:
             history = self.history
             if len(history) == HISTORY_LENGTH:
                 del history[: HISTORY_LENGTH // 2]
-            history += (at, RECEIVED, data[:KEPT_CHUNK], len(data))
+            history += (at, RECEIVED, data[: min(size, KEPT_CHUNK)], size)
 
-    def left(self, at: float, data: bytes, packets: int) -> None:
-        """So many packets were sent at once."""
+    def left(self, at: float, data: bytes, size: int, packets: int) -> None:
+        """So many packets were sent at once, so many bytes; `data` is how they begin, KEPT_CHUNK
+        of them at least."""
         self.packets_out += packets
-        self.bytes_out += len(data)
+        self.bytes_out += size
         history = self.history
         if len(history) == HISTORY_LENGTH:
             del history[: HISTORY_LENGTH // 2]
-        history += (at, SENT, data[:KEPT_CHUNK], len(data))
+        history += (at, SENT, data[:KEPT_CHUNK], size)
 
     def broken_again(self, violation: ProtocolViolation) -> bool:
         """Count it, if the client has broken this rule on this connection before."""

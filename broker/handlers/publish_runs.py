@@ -50,7 +50,7 @@ def publish_run(connection: Connection, route: Route, shape: Shape, data: bytes,
     if not shape.qos:
         connection.skipped = count = sum(1 for _ in _follow(shape, data, pos))
         if count:
-            _pass_on_qos0(connection, route, shape, data[pos : pos + count * shape.size], count)
+            _pass_on_qos0(connection, route, shape, data, pos, count)
         return
     journal = connection.worker.journal
     if journal is not None and journal.failing:
@@ -60,7 +60,7 @@ def publish_run(connection: Connection, route: Route, shape: Shape, data: bytes,
         return
     connection.skipped = len(ids)
     noted = journal.count if journal is not None else 0
-    taken = _pass_on(connection, route, shape, data[pos : pos + len(ids) * shape.size])
+    taken = _pass_on(connection, route, shape, data, pos, len(ids))
     byte1 = PUBACK if shape.qos == 1 else PUBREC
     # [MQTT5-4.3.2-4] [MQTT3-4.3.2-2] [MQTT5-4.3.3-8] [MQTT3-4.3.3-2]
     packets = [byte1 + b"\x02" + packet_id for packet_id in ids]
@@ -139,7 +139,7 @@ def _new_qos2_ids(
 
 
 def _pass_on_qos0(
-    connection: Connection, route: Route, shape: Shape, packets: bytes, count: int
+    connection: Connection, route: Route, shape: Shape, data: bytes, pos: int, count: int
 ) -> None:
     """They go out as they came in."""
     worker, router = connection.worker, connection.context.router
@@ -147,41 +147,45 @@ def _pass_on_qos0(
     statistics = worker.statistics
     statistics.publish_received += count
     statistics.publish_bytes_received += count * payload_size
+    packets = data[pos : pos + count * shape.size]
     left = router.route_plain(route, packets, count, payload_size, shape.plain, worker)
     if left or route.groups:
         rest = Route(route.topic, tuple(left), route.groups)
-        for message in _messages(connection, route, shape, packets):
+        for message in _messages(connection, route, shape, data, pos, count):
             router.route(rest, message, worker, connection.session)
 
 
-def _pass_on(connection: Connection, route: Route, shape: Shape, packets: bytes) -> list[int]:
+def _pass_on(
+    connection: Connection, route: Route, shape: Shape, data: bytes, pos: int, count: int
+) -> list[int]:
     """Pass on messages of QoS 1 or 2; to how many sessions each."""
     worker, router = connection.worker, connection.context.router
-    messages = _messages(connection, route, shape, packets)
-    count = len(messages)
+    size = shape.size
+    messages = _messages(connection, route, shape, data, pos, count)
     statistics = worker.statistics
     statistics.publish_received += count
-    statistics.publish_bytes_received += count * (shape.size - shape.payload)
+    statistics.publish_bytes_received += count * (size - shape.payload)
+    packets = memoryview(data)[pos : pos + count * size]
     left = router.route_run(route, messages, packets, shape.id_at, shape.plain, worker)
     taken = len(route.targets) - len(left)
     if not left and not route.groups:
         return [taken] * count
     rest = Route(route.topic, tuple(left), route.groups)
-    head, size, tail_at = shape.head, shape.size, shape.id_at + 2
+    tail_at = shape.id_at + 2
     each = []
-    for place, message in enumerate(messages):
-        tail = message.payload
-        if shape.plain == PLAIN_5:
-            tail = packets[place * size + tail_at : (place + 1) * size]
-        message.came_as(connection.version, head, tail)
+    for at, message in zip(range(pos, pos + count * size, size), messages, strict=True):
+        tail = data[at + tail_at : at + size] if shape.plain == PLAIN_5 else message.payload
+        message.came_as(connection.version, shape.head, tail)
         each.append(taken + router.route(rest, message, worker, connection.session))
     return each
 
 
-def _messages(connection: Connection, route: Route, shape: Shape, packets: bytes) -> list[Message]:
-    topic, qos, origin, size = route.topic, shape.qos, connection.client_id, shape.size
-    payload = shape.payload
+def _messages(
+    connection: Connection, route: Route, shape: Shape, data: bytes, pos: int, count: int
+) -> list[Message]:
+    topic, qos, origin = route.topic, shape.qos, connection.client_id
+    size, payload = shape.size, shape.payload
     return [
-        Message(topic, packets[at + payload : at + size], qos, False, None, origin)
-        for at in range(0, len(packets), size)
+        Message(topic, data[at + payload : at + size], qos, False, None, origin)
+        for at in range(pos, pos + count * size, size)
     ]

@@ -5,6 +5,7 @@ Threads: the listener's own.
 
 import logging
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 
@@ -123,6 +124,32 @@ class Stream:
             self._rest = deque((memoryview(data)[sent:],))
             self.unsent = len(data) - sent
             self._watch()
+
+    def send_parts(self, parts: list[bytes], size: int) -> None:
+        """The same of several pieces, `size` bytes in all, copied by the kernel alone."""
+        if sys.platform == "win32":  # which has no sendmsg
+            self.send(b"".join(parts))
+            return
+        if self._shut:
+            return
+        sent = 0
+        if not self._rest:
+            try:
+                sent = self._sock.sendmsg(parts)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self._lost(error.strerror or str(error))
+                return
+            if sent == size:
+                return
+            self._rest = deque()
+        self.unsent += size - sent
+        for part in parts:
+            if sent < len(part):
+                self._rest.append(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+        self._watch()
 
     def _write(self) -> None:
         rest = self._rest

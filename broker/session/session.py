@@ -24,7 +24,7 @@ from broker.session.states import (
     GOT_PUBREC_ERROR,
     NEXT,
 )
-from broker.session.waiting import COUNTED, NOTHING, Waiting
+from broker.session.waiting import NOTHING, Waiting
 from broker.timers import Timer, cancel
 from broker.worker import Worker
 from formats.mqtt.connect import Will
@@ -185,12 +185,10 @@ class Session(Waiting):
             or self.queue
             or self.resend
             or connection.congested
-            or (message.large and self._is_too_much(message))
+            or (message.large and self.is_too_much(message))
         ):
             self._enqueue(outgoing, place != 0)  # [MQTT5-4.5.0-1] [MQTT3-4.5.0-1]
         else:
-            if message.large and not outgoing.place:
-                outgoing.place = COUNTED
             self._send(connection, outgoing, place != 0)
 
     def _send(self, connection: Link, outgoing: Outgoing, noted: bool = True) -> None:
@@ -209,8 +207,9 @@ class Session(Waiting):
             return  # [MQTT5-3.1.2-25] over the client's limit: as good as sent
         self.last_packet_id = packet_id
         inflight[packet_id] = outgoing
-        if outgoing.place:
-            self._hold(outgoing)
+        if outgoing.message.large:
+            self.hold(outgoing)
+        if outgoing.place > 0:
             self._note_state(outgoing)
         self.send_quota -= 1  # [MQTT5-4.9.0-2]
 
@@ -229,6 +228,9 @@ class Session(Waiting):
                 Outgoing(message, qos, False, (), "", 0, packet_id, state)
                 for message, packet_id in zip(messages, packet_ids, strict=True)
             ]
+        if messages[0].large:
+            for one in run:
+                self.hold(one)
         self.inflight.update(zip(packet_ids, run, strict=True))
         self.last_packet_id = packet_ids[-1]
         self.send_quota -= len(run)  # [MQTT5-4.9.0-2]
@@ -382,7 +384,8 @@ class Session(Waiting):
         if outgoing.packet_id:
             self.inflight[outgoing.packet_id] = outgoing
             self.last_packet_id = outgoing.packet_id
-            self._hold(outgoing)
+            if outgoing.message.large:
+                self.hold(outgoing)
         else:
             self._append(outgoing)
 

@@ -60,21 +60,23 @@ class Waiting:
         self._append(outgoing)
         self._note_state(outgoing)
 
-    def _is_too_much(self, message: Message) -> bool:
-        """Whether a large message is one that may not even be sent at once."""
+    def is_too_much(self, message: Message, count: int = 1) -> bool:
+        """Whether a large message is one that may not even be sent at once; of several such ones,
+        whether each has to be asked for."""
         limits = self.limits
-        return self.held + message.size > limits.unasked and bool(
-            limits.reached(self, message, False)
+        return self.held + message.size * count > limits.unasked and (
+            count > 1 or bool(limits.reached(self, message, False))
         )
 
     def _count(self, size: int) -> None:
         self.held += size
         self.worker.held_bytes += size
 
-    def _hold(self, outgoing: Outgoing) -> None:
-        """A message with a place is on its way."""
-        if outgoing.message.large:
-            self._count(outgoing.message.size)
+    def hold(self, outgoing: Outgoing) -> None:
+        """A large message is on its way."""
+        if not outgoing.place:
+            outgoing.place = COUNTED
+        self._count(outgoing.message.size)
 
     def let_go(self, outgoing: Outgoing) -> None:
         """It is no longer: every way out of what is in flight and has a place."""
@@ -115,8 +117,6 @@ class Waiting:
         message = outgoing.message
         self.worker.queued -= 1
         self._count(-message.size)
-        if message.large and not outgoing.place:
-            outgoing.place = COUNTED
         return outgoing
 
     def _enqueue(self, outgoing: Outgoing, noted: bool) -> None:

@@ -111,8 +111,10 @@ class Side:
                     "queue": session and [one.message.payload for one in session.queue],
                     "received": session and list(session.received),
                     "send_quota": session and session.send_quota,
+                    "held": session and session.held,
                 }
             )
+        state.append([(worker.held_bytes, worker.queued) for worker in self.site.workers])
         numbers = self.site._statistics()
         state.append(
             {

@@ -206,7 +206,14 @@ def test_what_becomes_durable_is_the_same(version, kinds, steps):
 
 @pytest.mark.parametrize("version", [4, 5])
 @pytest.mark.parametrize(
-    "configuration", ["max_inflight_messages 20", "upgrade_outgoing_qos true", "max_qos 1"]
+    "configuration",
+    [
+        "max_inflight_messages 20",
+        "upgrade_outgoing_qos true",
+        "max_qos 1",
+        "max_queued_bytes 20000",
+        "global_max_queued_bytes 30000",
+    ],
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)

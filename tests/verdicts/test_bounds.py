@@ -21,8 +21,8 @@ def visit(ledger, number):
     record.version = 4
     record.client_id = f"client {number}"
     for _ in range(13):
-        record.arrived(number, CONNECT * 40, 40)
-        record.left(number, CONNECT * 40, 40)
+        record.arrived(number, CONNECT * 40, len(CONNECT) * 40, 40)
+        record.left(number, CONNECT * 40, len(CONNECT) * 40, 40)
     record.broken(ProtocolViolation(rules.SECOND_CONNECT), number, CONNECT, len(CONNECT))
     ledger.close(record)
 
@@ -47,7 +47,7 @@ def test_twenty_times_as_many_clients_as_are_kept_take_no_more_memory():
         record = Record("127.0.0.1:1", float(number))
         ledger.open(record)
         record.client_id = f"client {number}"
-        record.arrived(number, CONNECT, 1)
+        record.arrived(number, CONNECT, len(CONNECT), 1)
         ledger.close(record)
     clients, dropped = ledger.clients()
     assert (len(clients), dropped) == (MAXIMUM, CLIENTS - MAXIMUM)
