@@ -205,12 +205,14 @@ def _open_trace(
 ) -> "Trace | None":
     """What every packet goes to; None if nothing was asked for."""
     outputs: list[Output] = []
-    for paths, begin in ((arguments.trace, late.open_trace), (arguments.msc, late.draw)):
-        for path in paths:
+    for option, begin in (("trace", late.open_trace), ("msc", late.draw)):
+        for path in getattr(arguments, option):
             try:
                 outputs.append(begin(Path(path)))
             except ValueError as error:
-                raise ConfigError(f"--trace: {error}") from None
+                raise ConfigError(f"--{option}: {error}") from None
+            except OSError as error:
+                raise OSError(f"--{option} {path}: {error.strerror}") from None
     if not outputs:
         return None
     trace = late.trace(outputs, clock.wall)

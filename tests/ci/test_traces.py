@@ -44,3 +44,10 @@ def test_an_ending_that_promises_another_form_is_one_line(run_broker):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("--trace: t.pcap: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("option", "name"), [("--trace", "t.jsonl"), ("--msc", "t.mmd")])
+def test_a_file_that_cannot_be_opened_is_one_line(run_broker, option, name):
+    done = run_broker("-p", 0, option, f"gone/{name}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{option} gone/{name}: No such file or directory\n"
