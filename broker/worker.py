@@ -56,6 +56,7 @@ class Worker:
         self._posts: deque[Callable[[], None]] = deque()
         self._due: deque[Inbox] = deque()
         self._alarmed = False
+        self._found_due: float | None = None  # when timers were
 
     def post(self, call: Callable[[], None]) -> None:
         """Have `call()` run on this worker's thread, in the order of the posts."""
@@ -92,7 +93,23 @@ class Worker:
         if due:
             for _ in range(len(due)):
                 due.popleft().drain_inbox(self)
-        self.timers.run(self.now)
+        heap = self.timers.heap
+        if heap and heap[0][0] <= self.now:
+            self._run_timers()
+
+    def _run_timers(self) -> None:
+        """Call in this round what the one before has found due.
+
+        Between the two all sockets are read: where this thread or the whole process was held up,
+        nobody is blamed for being late whose packets had arrived.
+        """
+        found_due, self._found_due = self._found_due, None
+        if found_due is not None:
+            self.timers.run(found_due)
+        next_at = self.timers.next_at()
+        if next_at is not None and next_at <= self.now:
+            self._found_due = self.now
+            self._posts.append(_nothing)
 
     def limited(self, limit: str, words: str) -> None:
         """A limit was reached; see `Overruns.note`."""
@@ -130,3 +147,7 @@ class Worker:
     def idle(self) -> bool:
         """Whether nothing waits but timers."""
         return not (self._posts or self._due or self.touched)
+
+
+def _nothing() -> None:
+    """What is posted to have one more round at once."""

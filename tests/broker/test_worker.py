@@ -107,11 +107,21 @@ def test_a_flush_that_fails_costs_no_other_connection_its_own(worker):
     assert [one.flushed for one in outputs] == [1, 1, 1]
 
 
-def test_timers_that_are_due_run_with_the_time_of_the_round(worker):
+def test_timers_run_in_the_round_after_the_one_that_finds_them_due(worker):
+    """So that all that has arrived by then is read before."""
     ran = []
     worker.timers.at(worker.now + 5, ran.append)
     run_round(worker)
-    assert ran == []
+    assert worker.idle
     worker.clock.advance(5)
     run_round(worker)
-    assert ran == [worker.clock.now()]
+    found_due = worker.now
+    assert ran == []
+    assert not worker.idle  # that round is not waited for
+    worker.timers.at(worker.now + 1, ran.append)
+    worker.clock.advance(1)
+    run_round(worker)
+    assert ran == [found_due]
+    run_round(worker)
+    assert ran == [found_due, worker.now]
+    assert worker.idle

@@ -1,6 +1,7 @@
 """How connections end: who closes, and what comes too late."""
 
 import socket
+import threading
 
 import pytest
 
@@ -8,6 +9,9 @@ from broker.listeners.stream import DRAIN_S
 from formats.mqtt import rules
 from formats.mqtt.acks import Pubcomp
 from formats.mqtt.control import Disconnect, Pingreq
+from tests.harness import site
+from tests.harness.clock import ManualClock
+from tests.harness.wires import DEADLINE_S
 from tests.verdicts.deliveries import publish
 from tests.verdicts.support import NAMES, Stage, ended
 
@@ -53,6 +57,38 @@ def test_keeping_not_closed_after_own_disconnect(stage, version, transport):
             one.wait_closed()
         one.wire.close()
         ended(broker)
+    assert broker.violations() == []
+
+
+class HeldUp(ManualClock):
+    """A clock at which the thread of a listener can be held up, with what it found to read."""
+
+    def __init__(self):
+        super().__init__()
+        self.held, self.goes_on = threading.Event(), threading.Event()
+        self.goes_on.set()
+
+    def now(self):
+        if not self.goes_on.is_set() and threading.current_thread().name.startswith("listener"):
+            self.held.set()
+            assert self.goes_on.wait(DEADLINE_S)
+        return super().now()
+
+
+@TRANSPORT
+def test_who_closed_while_the_broker_was_held_up_is_not_blamed(stage, transport, monkeypatch):
+    monkeypatch.setattr(site, "ManualClock", HeldUp)
+    broker = stage(5, transport)
+    one, clock = broker.client(), broker.site.clock
+    one.send(Disconnect())
+    one.wait_closed()
+    clock.goes_on.clear()
+    broker.site.broker.nudge()
+    assert clock.held.wait(DEADLINE_S)
+    one.wire.close()
+    clock.advance(DRAIN_S)
+    clock.goes_on.set()
+    ended(broker)
     assert broker.violations() == []
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
-from formats.mqtt.control import Disconnect, Pingreq
+from formats.mqtt.control import Disconnect, Pingreq, Pingresp
 from formats.mqtt.publish import Publish
 from formats.mqtt.subscribe import Subscribe, Subscription, Unsubscribe
 from tests.verdicts.deliveries import interrupted, publish, say, subscriber
@@ -19,6 +19,14 @@ def stage(request):
     with Stage(request.param, "\n".join(mark.args) if mark else "") as one:
         yield one
         assert one.violations() == []
+
+
+def a_round_that_reads_nothing(stage, seconds):
+    """So much later: what clients have sent meanwhile is read in the next one."""
+    stage.site.clock.advance(seconds)
+    for worker in stage.site.workers:
+        worker.silence()
+        worker.run_due()
 
 
 def only(*versions):
@@ -200,6 +208,22 @@ class TestLimits:
         one.send("30")
         stage.site.advance(5)
         assert one.wire.connection.ended
+
+    @pytest.mark.parametrize("held_up_s", [3, 100])
+    def test_a_broker_that_was_held_up_has_not_read_what_came_in_time(self, stage, held_up_s):
+        """The process was stopped, its machine suspended, or another thread had the interpreter."""
+        one = stage.client(keep_alive_s=2)
+        a_round_that_reads_nothing(stage, held_up_s)
+        one.send(Pingreq())
+        assert one.receive() == Pingresp()
+        stage.site.advance(2)
+        one.send(Pingreq())
+
+    @pytest.mark.configuration("connect_timeout_s 2")
+    def test_nor_has_it_read_the_connect(self, stage):
+        one = stage.raw()
+        a_round_that_reads_nothing(stage, 3)
+        assert one.connect("c").reason == 0
 
     @only(5)
     @pytest.mark.configuration("server_keep_alive 10")
