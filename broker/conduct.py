@@ -27,6 +27,19 @@ LEAD_PACKETS = 8  # shown of what was read at once with a packet that breaks a r
 # not sent yet
 LONGEST_HEADER = 5  # bytes of a fixed header
 REMEMBERED = 1_000  # packet ids of each kind
+# What CONNACK tells: who does not wait for it "will be unaware of the Server constraints" (3.1.4).
+TOLD_BY_CONNACK = frozenset(
+    (
+        rules.QOS_NOT_SUPPORTED,
+        rules.RETAIN_NOT_SUPPORTED,
+        rules.PACKET_TOO_LARGE,
+        rules.WILDCARDS_NOT_SUPPORTED,
+        rules.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+        rules.SHARED_NOT_SUPPORTED,
+        rules.TOPIC_ALIAS_INVALID,
+        rules.RECEIVE_MAXIMUM_EXCEEDED,
+    )
+)
 # What most have; nothing is ever added to them.
 NO_IDS: set[int] = set()
 NO_PLACES: dict[int, int] = {}
@@ -175,17 +188,20 @@ class Observed(Output):
         stop: int = 0,
         mqtt: bool = True,
     ) -> None:
-        """Log, count and record what the client did, in the packet data[start:stop] if any.
+        """Log, count and record what the client did, in the packet data[start:stop] if any; log it
+        only, if the client could not know.
 
         If not `mqtt` these are bytes of a layer below.
         """
-        rule = violation.rule
+        rule, conduct = violation.rule, self.conduct
+        if rule in TOLD_BY_CONNACK and conduct is not None and not conduct.record.packets_out:
+            log.info("%s: sent before its CONNACK: %s", self.name, printable(str(violation)))
+            return
         document, statement = ("3", rule.v3) if self.version in (3, 4) else ("5", rule.v5)
         if statement:
             statement = f" [{statement.replace('MQTT-', f'MQTT{document}-')}]"
         log.warning("%s: %s%s", self.name, printable(str(violation)), statement)
         self.worker.statistics.violations += 1
-        conduct = self.conduct
         if conduct is None:
             return
         record = conduct.record

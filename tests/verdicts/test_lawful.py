@@ -3,6 +3,7 @@
 import pytest
 
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
+from formats.mqtt.connect import Connack
 from formats.mqtt.control import Disconnect, Pingreq, Pingresp
 from formats.mqtt.publish import Publish
 from formats.mqtt.subscribe import Subscribe, Subscription, Unsubscribe
@@ -31,6 +32,25 @@ def a_round_that_reads_nothing(stage, seconds):
 
 def only(*versions):
     return pytest.mark.parametrize("stage", versions, indirect=True, ids=NAMES.get)
+
+
+def unaware(configuration, reason, *packets):
+    """What a client is told not to send by the CONNACK that this configuration makes."""
+    name = configuration.split()[0]
+    return pytest.param(reason, packets, marks=pytest.mark.configuration(configuration), id=name)
+
+
+UNAWARE = (
+    unaware("maximum_qos 1", 0x9B, '34 .. "a" 0001 []'),
+    unaware("retain_available false", 0x9A, '31 .. "a" []'),
+    unaware("maximum_packet_size 101", 0x95, '30 .. "a" []' + "00" * 100),
+    unaware("topic_alias_maximum 2", 0x94, '30 .. "a" [ 23 0003 ]'),
+    unaware("topic_alias_maximum 0", 0x94, '30 .. "a" [ 23 0001 ]'),
+    unaware("receive_maximum 1", 0x93, '32 .. "a" 0001 []', '32 .. "a" 0002 []'),
+    unaware("wildcard_subscription_available false", 0xA2, '82 .. 0001 [] "a/#" 00'),
+    unaware("subscription_identifier_available false", 0xA1, '82 .. 0001 [ 0b 01 ] "a" 00'),
+    unaware("shared_subscription_available false", 0x9E, '82 .. 0001 [] "$share/g/a" 00'),
+)
 
 
 class TestGoingOnWithASession:
@@ -232,6 +252,15 @@ class TestLimits:
         for _ in range(5):
             stage.site.advance(10)
             one.send(Pingreq())
+
+    @only(5)
+    @pytest.mark.parametrize(("reason", "packets"), UNAWARE)
+    def test_who_does_not_wait_for_connack_cannot_know_the_limits(self, stage, reason, packets):
+        """3.1.4: such clients "will be unaware of the Server constraints"."""
+        one = stage.raw()
+        one.send(stage.bytes_of('10 .. {mqtt} 02 0000 [] "c"'), *map(stage.bytes_of, packets))
+        assert one.receive(Connack).reason == 0
+        assert one.wait_closed()[-1].reason == reason
 
     @only(5)
     @pytest.mark.configuration("receive_maximum 3")
