@@ -19,6 +19,8 @@ from broker.overruns import Overruns
 from broker.statistics import Statistics
 from broker.timers import Timers
 
+CROWDED_S = 5.0  # so long timers wait at most until all that is ready has been read
+
 
 class Inbox(Protocol):
     """What can be woken: a session."""
@@ -39,6 +41,7 @@ class Worker:
         now:     the clock at the start of this round, seconds; exact enough for every use.
         journal: what this round has changed of what outlives the broker; None where nothing does.
         touched: connections that have written something this round, each once.
+        crowded: so much was ready in this round that more may be, and was not looked at.
         held_bytes, queued: of messages that its sessions hold (`broker/session/waiting.py`).
     """
 
@@ -57,6 +60,7 @@ class Worker:
         self._due: deque[Inbox] = deque()
         self._alarmed = False
         self._found_due: float | None = None  # when timers were
+        self.crowded = False
 
     def post(self, call: Callable[[], None]) -> None:
         """Have `call()` run on this worker's thread, in the order of the posts."""
@@ -101,10 +105,14 @@ class Worker:
         """Call in this round what the one before has found due.
 
         Between the two all sockets are read: where this thread or the whole process was held up,
-        nobody is blamed for being late whose packets had arrived.
+        nobody is blamed for being late whose packets had arrived. In a crowd that takes rounds.
         """
         found_due, self._found_due = self._found_due, None
         if found_due is not None:
+            if self.crowded and self.now - found_due < CROWDED_S:
+                self._found_due = found_due
+                self._posts.append(_nothing)
+                return
             self.timers.run(found_due)
         next_at = self.timers.next_at()
         if next_at is not None and next_at <= self.now:

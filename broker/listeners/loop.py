@@ -8,7 +8,7 @@ import logging
 import socket
 
 from broker.clock import Clock
-from broker.listeners.polling import READ, make_poller
+from broker.listeners.polling import MOST, READ, make_poller
 from broker.worker import Worker
 
 log = logging.getLogger("touchstone")
@@ -67,6 +67,7 @@ class Loop(Worker):
         while not self._stopping:
             events = self._wait()
             self.now = now()
+            self.crowded = len(events) >= MOST
             try:
                 for descriptor, what in events:
                     call = ready.get(descriptor)

@@ -15,6 +15,9 @@ from typing import Protocol
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 BOTH = READ | WRITE
+# Events that are taken at once. With fewer, many connections with little each would have as many
+# more flushes; `epoll` allocates room for all of them each time, 1,023 by itself.
+MOST = 512
 Ready = Callable[[int], None]  # called with READ, WRITE or both
 Poll = Callable[[float | None], list[tuple[int, int]]]
 
@@ -75,9 +78,6 @@ def make_poller() -> Poller:
 
 
 if sys.platform == "linux":
-    # Events that are taken at once. With fewer, many connections with little each would have as
-    # many more flushes; `epoll` allocates room for all of them each time, 1,023 by itself.
-    MOST = 512
     # What epoll reports -> READ, WRITE or both: a hang-up or an error is something for either.
     MEANS = tuple(
         (READ if events & ~select.EPOLLOUT else 0) | (WRITE if events & ~select.EPOLLIN else 0)

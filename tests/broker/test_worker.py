@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.worker import Worker
+from broker.worker import CROWDED_S, Worker
 from tests.harness.clock import ManualClock
 
 
@@ -125,3 +125,26 @@ def test_timers_run_in_the_round_after_the_one_that_finds_them_due(worker):
     run_round(worker)
     assert ran == [found_due, worker.now]
     assert worker.idle
+
+
+def test_timers_wait_for_a_crowd_to_be_read_but_not_for_ever(worker):
+    ran = []
+    worker.timers.at(worker.now + 5, ran.append)
+    worker.clock.advance(5)
+    run_round(worker)
+    worker.crowded = True
+    run_round(worker)
+    assert ran == []
+    assert not worker.idle
+    worker.crowded = False
+    run_round(worker)
+    assert len(ran) == 1
+    worker.timers.at(worker.now + 5, ran.append)
+    worker.crowded = True
+    worker.clock.advance(5)
+    run_round(worker)
+    run_round(worker)
+    assert len(ran) == 1
+    worker.clock.advance(CROWDED_S)
+    run_round(worker)
+    assert len(ran) == 2
