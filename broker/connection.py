@@ -55,12 +55,13 @@ class Connection(Timed):
                      that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
         open_subscribes: packets in `open_ids` that are no PUBLISH.
         may_prolong: its CONNECT had a Session Expiry Interval, so DISCONNECT may, too (3.14.2.2.2).
-        skipped:     packets after the one at hand, and as long, that its handler has handled, too.
     """
 
     __slots__ = (
         "_partial",
         "_progress_at",
+        "_skipped",
+        "_skipped_size",
         "_wanted",
         "authentication_method",
         "client",
@@ -77,7 +78,6 @@ class Connection(Timed):
         "shortcut_qos0",
         "shortcut_qos1",
         "shortcut_qos2",
-        "skipped",
         "tls_identity",
         "transport_name",
         "unanswered",
@@ -111,7 +111,7 @@ class Connection(Timed):
         self.shortcut_qos0 = 0
         self.shortcut_qos1 = 0
         self.shortcut_qos2 = 0
-        self.skipped = 0
+        self._skipped = self._skipped_size = 0
         if self.conduct is not None:
             context.ledger.open(self.conduct.record)
         self._partial = bytearray()  # what has come in how many pieces ever costs no more
@@ -153,13 +153,11 @@ class Connection(Timed):
                 byte1 = data[pos]
                 packets += 1
                 self.handlers[byte1 >> 4](self, byte1 & 15, data, body, stop)
-                skipped = self.skipped
-                if skipped:
-                    packets += skipped
-                    pos = stop + skipped * (stop - pos)
-                    self.skipped = 0
-                else:
-                    pos = stop
+                pos = stop
+                if self._skipped:
+                    packets += self._skipped
+                    pos += self._skipped * self._skipped_size
+                    self._skipped = 0
         except ProtocolViolation as violation:
             self.violated(violation, data, pos, stop if stop > pos else end)
             pos = end
@@ -177,6 +175,10 @@ class Connection(Timed):
                 self.went_on(data[pos:])
             else:
                 self._keep(data[pos:] if pos else data)
+
+    def skip(self, count: int, size: int) -> None:
+        """So many packets behind the one at hand, of so many bytes each, are handled, too."""
+        self._skipped, self._skipped_size = count, size
 
     def _keep(self, rest: bytes) -> None:
         """Remember the beginning of a packet; join again only once it can be whole."""

@@ -115,7 +115,7 @@ class DurableOutput:
             self.pledged_pubcomps += 1
 
     def acknowledge_all(self, packets: list[bytes], noted: int) -> None:
-        """`acknowledge` for packets of one kind."""
+        """`acknowledge` for several PUBACKs, or PUBRECs."""
         before = self.pledged
         self.acknowledge(packets[0], noted)
         others = packets[1:]

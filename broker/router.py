@@ -95,8 +95,6 @@ class Router:
         """
         if self._upgrade_qos:
             return route.targets
-        if count > 1 and not self.tree.single:
-            return route.targets
         left: list[Target] | None = None
         touched = worker.touched
         size = len(packets) if count == 1 else len(packets) // count
@@ -198,11 +196,11 @@ class Router:
         worker: Worker,
     ) -> "tuple[Target, ...] | list[Target]":
         """`route_as_it_came` for several messages whose packets are of one size, with their packet
-        ids at `id_at`.
+        ids at `id_at`; one copy for each session.
 
         Returns the targets that it did not serve, for `route`.
         """
-        if self._upgrade_qos or not self.tree.single:
+        if self._upgrade_qos:
             return route.targets
         left: list[Target] = []
         count, qos, large = len(messages), messages[0].qos, messages[0].large

@@ -6,6 +6,7 @@ Threads: the thread that starts the broker.
 import os
 from typing import TYPE_CHECKING
 
+from broker.clock import Clock
 from broker.config import Configuration
 from broker.context import Context
 from broker.keeping import Keeping
@@ -84,6 +85,7 @@ def open_store(configuration: Configuration, keeping: Keeping) -> Store:
         keeping.message_rows,
         0.0 if always else configuration["autosave_interval"],
         configuration["persistence_pack_ratio"],
+        Clock().now,  # the machine's, however a test moves the broker's
     )
     return Store(database, writer, keeping, messages)
 

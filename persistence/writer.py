@@ -50,6 +50,7 @@ class Writer:
                     wait.
         pack_ratio: pack when the storage has grown to so many times what it was after the last
                     pack; 0 is never.
+        now:        a clock in seconds.
 
     Attributes:
         failing: whether the last commit failed; any thread may look.
@@ -61,8 +62,10 @@ class Writer:
         rows_of: RowsOf,
         interval_s: float = 0.0,
         pack_ratio: float = 0.0,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.failing = False
+        self._now = now
         self._database = database
         self._interval_s = interval_s
         self._journal: deque[list[Change]] = deque()
@@ -167,8 +170,9 @@ class Writer:
         With 50 publishers, whoever commits while a listener is still reading finds half of them
         in each group for ever: the others wait for the group before.
         """
-        lists, waited_s = 0, 0.0
-        while waited_s < GATHER_S:
+        lists = 0
+        until = self._now() + GATHER_S  # a look may take longer than it should: others are busy
+        while self._now() < until:
             begun = any(one() for one in self._begun)
             if not begun and len(self._journal) == lists:
                 return
@@ -176,7 +180,6 @@ class Writer:
             here = sum(map(len, list(self._journal)))
             if here >= self._usual or self._stopping.wait(LOOK_S):
                 return
-            waited_s += LOOK_S
 
     def _wait_interval(self) -> None:
         """Wait between commits. What comes meanwhile is taken, so that messages that come and go

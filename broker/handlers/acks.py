@@ -19,6 +19,7 @@ from formats.mqtt.acks import (
 log = logging.getLogger("touchstone")
 
 PACKET_IDENTIFIER_NOT_FOUND = 0x92
+ACK_SIZE = 4  # bytes of an acknowledgement that is nothing but a packet id
 
 
 def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
@@ -30,7 +31,7 @@ def handle_puback(connection: Connection, flags: int, data: bytes, pos: int, end
         if packet_id == session.next_puback and session.acknowledged_qos1(packet_id):
             session.next_puback += 1
             if end < len(data):
-                connection.skipped = puback_run(session, data, end)
+                connection.skip(puback_run(session, data, end), ACK_SIZE)
             return
         if (
             packet_id == -session.next_puback
@@ -56,7 +57,7 @@ def handle_pubrec(connection: Connection, flags: int, data: bytes, pos: int, end
     if session.next_pubrec:
         count = pubrec_run(connection, session, data, pos - 2)
         if count:
-            connection.skipped = count - 1
+            connection.skip(count - 1, ACK_SIZE)
             return
     pubrec = decode_pubrec(flags, data, pos, end, connection.version)
     if pubrec.properties and ends_over_user_properties(connection, pubrec.properties):
@@ -82,7 +83,7 @@ def handle_pubrel(connection: Connection, flags: int, data: bytes, pos: int, end
     if session.next_pubrel:
         count = pubrel_run(connection, session, data, pos - 2)
         if count:
-            connection.skipped = count - 1
+            connection.skip(count - 1, ACK_SIZE)
             return
     pubrel = decode_pubrel(flags, data, pos, end, connection.version)
     if pubrel.properties and ends_over_user_properties(connection, pubrel.properties):
@@ -114,7 +115,7 @@ def handle_pubcomp(connection: Connection, flags: int, data: bytes, pos: int, en
     if session.next_pubcomp:
         count = pubcomp_run(session, data, pos - 2)
         if count:
-            connection.skipped = count - 1
+            connection.skip(count - 1, ACK_SIZE)
             return
     pubcomp = decode_pubcomp(flags, data, pos, end, connection.version)
     if pubcomp.properties and ends_over_user_properties(connection, pubcomp.properties):

@@ -44,13 +44,18 @@ class Shape:
 
 def publish_run(connection: Connection, route: Route, shape: Shape, data: bytes, pos: int) -> None:
     """Handle the packets of this shape from data[pos] on, where one starts; one before it has been
-    handled just now. `connection.skipped` is how many."""
-    if connection.held:
+    handled just now. The connection skips them.
+
+    With copies for each subscription, or for members of shared ones, the copies of each message
+    have to be together (4.6).
+    """
+    if connection.held or route.groups or not connection.context.tree.single:
         return
     if not shape.qos:
-        connection.skipped = count = sum(1 for _ in _follow(shape, data, pos))
+        count = sum(1 for _ in _follow(shape, data, pos))
         if count:
             _pass_on_qos0(connection, route, shape, data, pos, count)
+            connection.skip(count, shape.size)
         return
     journal = connection.worker.journal
     if journal is not None and journal.failing:
@@ -58,7 +63,7 @@ def publish_run(connection: Connection, route: Route, shape: Shape, data: bytes,
     ids = (_new_ids if shape.qos == 1 else _new_qos2_ids)(connection, route, shape, data, pos)
     if not ids:
         return
-    connection.skipped = len(ids)
+    connection.skip(len(ids), shape.size)
     noted = journal.count if journal is not None else 0
     taken = _pass_on(connection, route, shape, data, pos, len(ids))
     byte1 = PUBACK if shape.qos == 1 else PUBREC
@@ -149,8 +154,8 @@ def _pass_on_qos0(
     statistics.publish_bytes_received += count * payload_size
     packets = data[pos : pos + count * shape.size]
     left = router.route_plain(route, packets, count, payload_size, shape.plain, worker)
-    if left or route.groups:
-        rest = Route(route.topic, tuple(left), route.groups)
+    if left:
+        rest = Route(route.topic, tuple(left), ())
         for message in _messages(connection, route, shape, data, pos, count):
             router.route(rest, message, worker, connection.session)
 
@@ -168,9 +173,9 @@ def _pass_on(
     packets = memoryview(data)[pos : pos + count * size]
     left = router.route_run(route, messages, packets, shape.id_at, shape.plain, worker)
     taken = len(route.targets) - len(left)
-    if not left and not route.groups:
+    if not left:
         return [taken] * count
-    rest = Route(route.topic, tuple(left), route.groups)
+    rest = Route(route.topic, tuple(left), ())
     tail_at = shape.id_at + 2
     each = []
     for at, message in zip(range(pos, pos + count * size, size), messages, strict=True):

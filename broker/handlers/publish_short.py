@@ -48,7 +48,8 @@ def handle_publish(connection: Connection, flags: int, data: bytes, pos: int, en
                     if end < len(data):
                         start = start_of(pos, end)
                         head = data[start:after]
-                        if data.startswith(head, end):
+                        # 3.x: a Remaining Length that is longer than need be begins earlier.
+                        if data.startswith(head, end) and head[0] == 0x30 | flags:
                             shape = Shape(shortcut, flags >> 1, head, end - start, payload - start)
                             publish_run(connection, route, shape, data, end)
                     return

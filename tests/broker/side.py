@@ -7,6 +7,14 @@ from persistence.records import Call, Put
 from tests.harness.site import Site
 
 
+def with_needless_byte(packet):
+    """The packet with a Remaining Length that is longer than need be, as 3.x allows."""
+    at = 1
+    while packet[at] & 0x80:
+        at += 1
+    return packet[:at] + bytes((packet[at] | 0x80, 0)) + packet[at + 1 :]
+
+
 class Log:
     """A database in memory: what is noted is durable at once.
 

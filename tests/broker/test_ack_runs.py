@@ -12,8 +12,9 @@ from broker.handlers.conduct_checks import LONG_WAYS
 from broker.session.states import AWAITS_PUBACK, AWAITS_PUBCOMP
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
 from formats.mqtt.codec import encode
+from formats.mqtt.control import Pingreq
 from formats.mqtt.publish import Publish
-from tests.broker.side import Side
+from tests.broker.side import Side, with_needless_byte
 
 
 class Pair(Side):
@@ -60,11 +61,13 @@ STEPS = st.one_of(
     ),
     st.tuples(st.just("in turn"), st.sampled_from((Puback, Pubrec, Pubcomp, Pubrel)), some),
     st.tuples(st.just("publish again"), few, some),
+    st.tuples(st.just("needlessly long"), st.sampled_from(("acknowledge", "release")), some),
 )
 # A run that meets what awaits another packet.
 MIXED = [("publish", 2, 3, False), ("publish", 1, 2, False), ("publish", 2, 3, False)]
 HALF = [("publish", 2, 5, False), ("acknowledge", 0, 3, False)]
 TWO = [("publish", 1, 2, False)]
+LONG = ("needlessly long", "acknowledge", 9)
 NEXT = {
     Puback: "next_puback",
     Pubrec: "next_pubrec",
@@ -91,6 +94,13 @@ class Script:
             return "subscriber", answers(side.session(side.subscriber), *arguments)
         if verb == "release":
             return "publisher", releases(side.session(side.publisher), *arguments)
+        if verb == "needlessly long":
+            verb, count = arguments
+            who, packets = self.packets(side, (verb, 0, count, False))
+            packets = [encode(packet, side.version) for packet in packets]
+            if packets and side.version == 4:
+                packets[0] = with_needless_byte(packets[0])
+            return who, [*packets, Pingreq()]
         if verb == "publish again":
             place, count = arguments
             ids = list(side.session(side.publisher).received)[place : place + count]
@@ -124,6 +134,7 @@ class Script:
     ],
     first=65_534,
 )
+@example(steps=[*TWO, *TWO, ("publish", 1, 9, False), LONG], first=0)
 @example(steps=[*MIXED, ("publish again", 0, 2), ("release", 0, 9, False)], first=0)
 @given(steps=st.lists(STEPS, min_size=8, max_size=40), first=st.sampled_from((0, 65_520)))
 def test_a_burst_is_as_good_as_one_after_the_other(version, steps, first):

@@ -14,7 +14,7 @@ from broker.session.states import AWAITS_PUBACK, AWAITS_PUBCOMP
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
 from formats.mqtt.codec import encode
 from formats.mqtt.publish import Publish
-from tests.broker.side import Side
+from tests.broker.side import Side, with_needless_byte
 
 ANSWER = {AWAITS_PUBACK: Puback, AWAITS_PUBCOMP: Pubcomp}
 TOPICS = ("t", "u", "t/long")
@@ -55,8 +55,9 @@ class Crowd(Side):
         elif kind == "shared":
             for name in ("one", "two"):
                 self.joined(name).subscribe("$share/g/t", qos=1)
-        elif kind == "itself":
-            self.publisher.subscribe("u", qos=0)
+        elif kind == "shared and plain":
+            client = self.joined("both")
+            client.subscribe("$share/g/t", "t", qos=1)
 
     def away(self):
         """What waits for who is not there."""
@@ -76,6 +77,7 @@ KINDS = (
     "kept",
     "away",
     "shared",
+    "shared and plain",
 )
 
 
@@ -104,6 +106,8 @@ class Publishing:
                 elif odd and oddity == "id skipped":
                     self.last_id = self.last_id % 65_535 + 1
                 packet = encode(publish, self.version)
+                if odd and oddity == "needless byte" and self.version == 4:
+                    packet = with_needless_byte(packet)
                 if odd and oddity == "no id" and qos:
                     at = len(packet) - len(payload) - 2 - (self.version == 5)
                     packet = packet[:at] + b"\0\0" + packet[at + 2 :]
@@ -111,7 +115,8 @@ class Publishing:
         return packets
 
 
-ODDITIES = st.sampled_from((None,) * 6 + ("retain", "property", "id again", "id skipped", "no id"))
+ODD = ("retain", "property", "id again", "id skipped", "no id", "needless byte")
+ODDITIES = st.sampled_from((None,) * 6 + ODD)
 PARTS = st.lists(
     st.tuples(
         st.integers(0, 2),
@@ -219,6 +224,22 @@ def test_what_becomes_durable_is_the_same(version, kinds, steps):
 @given(steps=STEPS)
 def test_limits_are_those_of_one_after_the_other(version, configuration, steps):
     compare(version, ["plain", "qos 1", "kept"], steps, 0, configuration=configuration)
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_what_looks_like_the_next_of_a_run_may_be_another_packet(qos):
+    """A Remaining Length with a needless byte, and behind it what begins like its second byte."""
+    side = Side(4, True)
+    topic = b"t" * (0x60 - 2 - 2 * bool(qos))
+    body = len(topic).to_bytes(2, "big") + topic + b"\0\x01"[: 2 * bool(qos)]
+    assert len(body) == 0x60
+    long_way = [Publish(topic.decode(), b"", 1, packet_id=one) for one in range(2, LONG_WAYS + 4)]
+    side.say(side.publisher, long_way)
+    side.say(side.publisher, [bytes((0x30 | qos << 1, 0xE0, 0)) + body, b"\xe0\0", body])
+    connection = side.publisher.wire.connection
+    assert connection.ended
+    assert [rule.v3 for _, rule in connection.conduct.record.breaches] == ["MQTT-3.14.4-2"]
+    side.site.close()
 
 
 def test_copies_for_overlapping_filters_stay_beside_one_another():
