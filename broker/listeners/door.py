@@ -26,11 +26,14 @@ class Hall:
         self._lock = threading.Lock()
         self._maximum = maximum
         self._maximum_per_address = maximum_per_address
+        self._counts = maximum >= 0 or maximum_per_address >= 0  # otherwise nobody asks
         self._count = 0
         self._by_address: dict[str, int] = {}
 
     def enter(self, address: str) -> str:
         """Take one more from an address; otherwise the option that keeps it out."""
+        if not self._counts:
+            return ""
         with self._lock:
             if 0 <= self._maximum <= self._count:
                 return "global_max_connections"
@@ -42,6 +45,8 @@ class Hall:
             return ""
 
     def leave(self, address: str) -> None:
+        if not self._counts:
+            return
         with self._lock:
             self._count -= 1
             left = self._by_address[address] - 1

@@ -6,6 +6,7 @@ and `nudge`), which any thread may call.
 
 import logging
 import socket
+from typing import Protocol
 
 from broker.clock import Clock
 from broker.listeners.polling import MOST, READ, make_poller
@@ -16,7 +17,16 @@ log = logging.getLogger("touchstone")
 LOOKS = 80  # about 50 microseconds of asking
 BRISK_S = 0.0002
 LONGEST_WAIT_S = 3_600.0  # no selector takes the 136 years that a session may last
+DRAIN_S = 5.0  # how long a closing connection still takes what the peer sends; a peer on a busy
+# machine, who is to close it, may take that long to see that it is
 READ_SIZE = 262_144  # bytes a round and connection; system calls cost, bytes hardly do
+
+
+class Draining(Protocol):
+    """A stream that is closing."""
+
+    def close(self) -> None:
+        """Close at once, and take itself out of `Loop.draining`."""
 
 
 class Loop(Worker):
@@ -24,6 +34,8 @@ class Loop(Worker):
 
     Attributes:
         watch:        see `Poller.watch`.
+        draining:     what is closing, and until when; as all may take as long, in the order of
+            that. One timer for all of them costs a fifth of one for each.
         buffer, view: what all its sockets are read into. A `recv` of this size would have the
             allocator map and unmap memory for each packet, which costs more than the packet.
     """
@@ -38,6 +50,8 @@ class Loop(Worker):
         self._awake.setblocking(False)
         self._alarm.setblocking(False)
         self.watch(self._awake, 0, READ, self._hear)
+        self.draining: dict[Draining, float] = {}
+        self._drains = False  # a timer is set
         self._stopping = False
         self._machine = Clock()  # however a test moves the broker's
         self._brisk = False
@@ -117,6 +131,28 @@ class Loop(Worker):
             return None
         # Counted from the start of the round, which has only just been.
         return min(due - self.now, LONGEST_WAIT_S) if due > self.now else 0.0
+
+    def drain(self, closing: Draining) -> None:
+        """Have it closed in DRAIN_S seconds."""
+        self.draining[closing] = due = self.now + DRAIN_S
+        if not self._drains:
+            self._drains = True
+            self.timers.at(due, self._drained)
+
+    def _drained(self, now: float) -> None:
+        self._drains = False
+        try:
+            while self.draining:
+                closing, due = next(iter(self.draining.items()))
+                if due > now:
+                    break
+                del self.draining[closing]
+                closing.close()
+        finally:
+            for due in self.draining.values():
+                self._drains = True
+                self.timers.at(due, self._drained)
+                break
 
     def stop(self) -> None:
         """Let `run` return after this round. From the loop's own thread."""

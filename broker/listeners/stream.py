@@ -11,12 +11,9 @@ from collections.abc import Callable
 
 from broker.listeners.loop import Loop
 from broker.listeners.polling import READ, WRITE
-from broker.timers import Timer, cancel
 
 log = logging.getLogger("touchstone")
 
-DRAIN_S = 5.0  # how long a closing connection still takes what the peer sends; a peer on a busy
-# machine, who is to close it, may take that long to see that it is
 # An empty deque takes 600 bytes, and most connections never need one; nothing is ever added to it.
 NOTHING: deque[memoryview] = deque()
 
@@ -31,7 +28,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_deadline",
+        "_closed",
         "_ended",
         "_finishing",
         "_interest",
@@ -54,8 +51,8 @@ class Stream:
         self.peer_closed = False  # it has closed the connection
         self._finishing = False
         self._shut = False
+        self._closed = False
         self._rest = NOTHING
-        self._deadline: Timer | None = None  # of what is left of it, once it is finishing
         self.unsent = 0
         self.receive: Callable[[bytes], None] = _nothing
 
@@ -79,7 +76,7 @@ class Stream:
     def _watch(self) -> None:
         reads = not (self._paused or self._ended)
         interest = (READ if reads else 0) | (WRITE if self._rest else 0)
-        if interest != self._interest and self._sock.fileno() >= 0:
+        if interest != self._interest and not self._closed:
             self._loop.watch(self._sock, self._interest, interest, self._ready)
             self._interest = interest
 
@@ -188,15 +185,16 @@ class Stream:
         An immediate close would let packets of the peer that are on their way turn into a reset,
         which eats the reason code that we sent last.
         """
-        if self._finishing or self._sock.fileno() < 0:
+        if self._finishing:
             return
         self._finishing = True
         self.leaving()
         self._paused = False
-        self._deadline = self._loop.timers.at(self._loop.now + DRAIN_S, self._close)
+        self._loop.drain(self)
         if not self._rest:
             self._shut_down()
-        self._watch()
+        if self._interest != READ or self._rest:  # seldom
+            self._watch()
 
     def _shut_down(self) -> None:
         if self._ended:
@@ -229,21 +227,19 @@ class Stream:
             self.lose(words)
         self.close()
 
-    def _close(self, _now: float) -> None:
-        self.close()
-
     def close(self) -> None:
         """Close at once."""
-        if self._sock.fileno() < 0:
+        if self._closed:
             return
+        self._closed = True
+        loop = self._loop
         if self._interest:
-            self._loop.watch(self._sock, self._interest, 0, self._ready)
+            loop.watch(self._sock, self._interest, 0, self._ready)
             self._interest = 0
         if not self._finishing:
             self._finishing = True
             self.leaving()
-        if self._deadline is not None:
-            cancel(self._deadline)
+        loop.draining.pop(self, None)
         self._rest = NOTHING
         self._shut = True
         self._sock.close()

@@ -11,7 +11,7 @@ import socket
 import sys
 
 from broker.connection import Connection
-from broker.listeners.stream import DRAIN_S
+from broker.listeners.loop import DRAIN_S
 from tests.harness.site import Site
 from tests.hostile.support import Bystanders, assert_at_rest, open_connections
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from broker.listeners.stream import DRAIN_S
+from broker.listeners.loop import DRAIN_S
 from formats.mqtt import codec
 from formats.mqtt.connect import Connect
 from formats.mqtt.control import Pingreq

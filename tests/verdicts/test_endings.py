@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from broker.listeners.stream import DRAIN_S
+from broker.listeners.loop import DRAIN_S
 from formats.mqtt import rules
 from formats.mqtt.acks import Pubcomp
 from formats.mqtt.control import Disconnect, Pingreq
