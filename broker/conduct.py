@@ -11,9 +11,7 @@ import logging
 from contextlib import suppress
 
 from broker.logging_setup import printable
-from broker.output import Output, Transport
-from broker.settings import Settings
-from broker.worker import Worker
+from broker.output import Output
 from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
 from formats.mqtt.stream import read_remaining_length
@@ -132,18 +130,8 @@ class Observed(Output):
 
     __slots__ = ("conduct", "open_ids")
 
-    def __init__(
-        self,
-        worker: Worker,
-        settings: Settings,
-        transport: Transport,
-        address: str,
-    ) -> None:
-        super().__init__(worker, settings, transport, address)
-        self.open_ids: dict[bytes, None] = {}  # an empty set takes more
-        self.conduct: Conduct | None = None
-        if settings.records:
-            self.conduct = Conduct(Record(address, worker.now), settings.enforces)
+    conduct: Conduct | None
+    open_ids: dict[bytes, None]  # an empty set takes more
 
     def witness(self, shown: int, data: bytes, pos: int, end: int) -> None:
         """Facts were shown, by the packet with its body at data[pos:end] if there is one."""

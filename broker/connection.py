@@ -92,7 +92,7 @@ class Connection(Timed):
         address: str,
         handlers: Handlers,
     ) -> None:
-        super().__init__(worker, settings, transport, address)
+        Timed.__init__(self, worker, settings, transport, address)  # `super` would be a call more
         self.context = context
         self.transport_name = "tcp"
         self.tls_identity: str | None = None  # where it stands for the user name
@@ -105,12 +105,9 @@ class Connection(Timed):
         self.maximum_in = settings.maximum_packet_size
         self.may_prolong = False
         self.received_aliases: ReceivedAliases | None = None
-        self.unanswered = 0
-        self.open_subscribes = 0
+        self.unanswered = self.open_subscribes = 0
         self.opens_shortcuts = False
-        self.shortcut_qos0 = 0
-        self.shortcut_qos1 = 0
-        self.shortcut_qos2 = 0
+        self.shortcut_qos0 = self.shortcut_qos1 = self.shortcut_qos2 = 0
         self._skipped = self._skipped_size = 0
         if self.conduct is not None:
             context.ledger.open(self.conduct.record)

@@ -57,17 +57,16 @@ class DurableOutput:
         "worker",
     )
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.version = 0
-        self.ended = False
-        self.out: list[bytes] = []
-        self.pledged = 0
-        self.pledged_pubacks = 0
-        self.pledged_pubcomps = 0
-        self.pledged_calls = 0
-        self.held_back = False
-        self._pledge: list[bytes] = []
+    worker: Worker
+    version: int
+    ended: bool
+    out: list[bytes]
+    pledged: int
+    pledged_pubacks: int
+    pledged_pubcomps: int
+    pledged_calls: int
+    held_back: bool
+    _pledge: list[bytes]
 
     def flush(self) -> None:
         """Hand what this round has written to the network."""

@@ -14,7 +14,6 @@ from broker.message import Message
 from broker.session.outgoing import Outgoing
 from broker.settings import Settings
 from broker.topics.aliases import SentAliases
-from broker.worker import Worker
 from formats.mqtt.codec import Packet, encode
 from formats.mqtt.connect import Connack
 from formats.mqtt.control import Disconnect
@@ -83,23 +82,19 @@ class Output(DurableOutput):
         "transport",
     )
 
-    def __init__(
-        self, worker: Worker, settings: Settings, transport: Transport, address: str
-    ) -> None:
-        super().__init__(worker)
-        self.settings = settings
-        self.transport = transport
-        self.address = address
-        self.client_id = ""
-        self.maximum_out = UNLIMITED
-        self.problem_information = True
-        self.congested = False
-        self.overrun = 0
-        self.plain = 0
-        self.behind_connack: list[tuple[Message, bool, tuple[int, ...]]] | None = None
-        self._behind_size = 0  # bytes
-        self.sent_aliases: SentAliases | None = None
-        self.layers: tuple[Layer, ...] = ()
+    settings: Settings
+    transport: Transport
+    address: str
+    client_id: str
+    maximum_out: int
+    problem_information: bool
+    congested: bool
+    overrun: int
+    plain: int
+    behind_connack: list[tuple[Message, bool, tuple[int, ...]]] | None
+    _behind_size: int  # bytes
+    sent_aliases: SentAliases | None
+    layers: tuple[Layer, ...]
 
     @property
     def name(self) -> str:

@@ -5,8 +5,8 @@ Threads: belongs to the connection's worker.
 
 from collections.abc import Callable
 
-from broker.conduct import Observed
-from broker.output import Transport
+from broker.conduct import Conduct, Observed
+from broker.output import UNLIMITED, Transport
 from broker.settings import Settings
 from broker.timers import Timer, cancel
 from broker.worker import Worker
@@ -14,6 +14,7 @@ from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
 from formats.mqtt.properties import Properties
 from oracle import facts
+from oracle.ledger import Record
 
 PROGRESS = 1_000  # bytes more of a packet that is not whole yet are a sign of life, too
 
@@ -33,12 +34,39 @@ class Timed(Observed):
     def __init__(
         self, worker: Worker, settings: Settings, transport: Transport, address: str
     ) -> None:
-        super().__init__(worker, settings, transport, address)
+        # For all the classes below, too: one call instead of four, for each client that comes.
+        now = worker.now
+        # DurableOutput
+        self.worker = worker
+        self.version = 0
+        self.ended = self.held_back = False
+        self.out = []
+        self.pledged = self.pledged_pubacks = self.pledged_pubcomps = self.pledged_calls = 0
+        self._pledge = []
+        # Output
+        self.settings = settings
+        self.transport = transport
+        self.address = address
+        self.client_id = ""
+        self.maximum_out = UNLIMITED
+        self.problem_information = True
+        self.congested = False
+        self.overrun = self.plain = 0
+        self.behind_connack = None
+        self._behind_size = 0
+        self.sent_aliases = None
+        self.layers = ()
+        # Observed
+        self.open_ids = {}
+        self.conduct = (
+            Conduct(Record(address, now), settings.enforces) if settings.records else None
+        )
+        # Timed
         self.connected = False
         self.held = False
         self.keep_alive_s = 0
-        self.last_in = self.last_packet = worker.now
-        self._timer: Timer = worker.timers.at(worker.now + settings.connect_timeout_s, self._check)
+        self.last_in = self.last_packet = now
+        self._timer: Timer = worker.timers.at(now + settings.connect_timeout_s, self._check)
 
     def violated(
         self,
