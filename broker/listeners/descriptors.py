@@ -22,10 +22,10 @@ def limit_for_clients() -> int:
     """
     if resource is None:
         return ANY
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return ANY
-    return max(limit - SPARED, limit // 2)
+    return limit - SPARED if limit > 2 * SPARED else limit // 2
 
 
 class Reserve:

@@ -130,7 +130,7 @@ class Guest(Stream):
     connection: Connection  # until the socket is closed
 
     def __init__(self, listener: "TcpListener", sock: socket.SocketType, host: str) -> None:
-        super().__init__(listener.loop, sock)
+        Stream.__init__(self, listener.loop, sock)  # `super` would be a call more
         self._listener = listener
         self._host = host
         self._entrance: Entrance | None = None
@@ -281,32 +281,25 @@ class TcpListener:
 
     def _admit(self, sock: socket.SocketType, peer: Any) -> None:
         """Let a client in; or if there are too many let it say who it is, and tell it."""
-        host, port = peer[:2]
-        host = sys.intern(host)  # each connection from there keeps it
-        door = self.door
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        limit = door.enter(host, self.loop.now)
-        if not limit:
-            self._welcome(sock, address, self._handlers, host)
-            return
-        self.loop.limited(limit, f"{host}: refused")
-        if not door.wait_outside():
-            sock.close()
-            return
-        connection = self._welcome(sock, address, self._unwelcome[limit], "")
-        self.loop.timers.at(self.loop.now + UNWELCOME_S, lambda _now: connection.close())
-
-    def _welcome(
-        self, sock: socket.SocketType, address: str, handlers: Handlers, host: str
-    ) -> Connection:
+        host = sys.intern(peer[0])  # each connection from there keeps it
+        address = f"[{host}]:{peer[1]}" if ":" in host else f"{host}:{peer[1]}"
+        loop, handlers = self.loop, self._handlers
+        limit = self.door.enter(host, loop.now)
+        if limit:
+            loop.limited(limit, f"{host}: refused")
+            if not self.door.wait_outside():
+                sock.close()
+                return
+            host, handlers = "", self._unwelcome[limit]
         sock.setblocking(False)
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         guest = Guest(self, sock, host)
-        connection = self._make(self.loop, self._context, self._settings, guest, address, handlers)
+        connection = self._make(loop, self._context, self._settings, guest, address, handlers)
         guest.connection = self._open[guest] = connection
         guest.open()
-        return connection
+        if limit:
+            loop.timers.at(loop.now + UNWELCOME_S, lambda _now: connection.close())
 
     def entrance(self, connection: Connection) -> Entrance:
         """The way in of a connection that does not begin with MQTT."""
