@@ -31,6 +31,12 @@ from formats.mqtt.topics import check_topic_name
 # bit of the level, 0x83 or 0x84; no specification has that and it is refused like any other level.
 VERSIONS = (("MQIsdp", 3), ("MQTT", 4), ("MQTT", 5))
 BEGINNINGS = {b"\0\4MQTT\4": 4, b"\0\4MQTT\5": 5}
+# With the flags of a CONNECT without will, user name and password: version, Clean Start.
+PLAIN = {
+    b"\0\4MQTT" + bytes((version, clean_start << 1)): (version, clean_start)
+    for version in (4, 5)
+    for clean_start in (False, True)
+}
 # In every version: no will, both a user name and a password or none.
 ALLOWED_FLAGS = (0x02, 0x00, 0xC2, 0xC0)
 HIGHEST_RETURN_CODE = 5  # of 3.1 and 3.1.1, table 3.1
@@ -82,7 +88,6 @@ class Connack:
     properties: Properties | None = None
 
 
-@located
 def decode_connect(flags: int, data: bytes, pos: int, end: int) -> Connect:
     """Decode the packet body data[pos:end], which says its own version.
 
@@ -90,6 +95,22 @@ def decode_connect(flags: int, data: bytes, pos: int, end: int) -> Connect:
         ProtocolViolation: UNSUPPORTED_VERSION before anything behind the version is looked at, else
             what sections 3.1.2 and 3.1.3 forbid.
     """
+    plain = PLAIN.get(data[pos : pos + 8])
+    if plain is not None and not flags and end - pos > 12:
+        # What most send has little to look at, in less than half of the time that `_decode` takes.
+        start = pos + 12 if plain[0] == 4 else pos + 13
+        if start + (data[start - 2] << 8 | data[start - 1]) == end and (
+            plain[0] == 4 or not data[pos + 10]  # no properties
+        ):
+            client_id = data[start:end]
+            if client_id.isascii() and 0 not in client_id:
+                keep_alive_s = data[pos + 8] << 8 | data[pos + 9]
+                return Connect(plain[0], client_id.decode(), plain[1], keep_alive_s)
+    return _decode(flags, data, pos, end)
+
+
+@located
+def _decode(flags: int, data: bytes, pos: int, end: int) -> Connect:
     body, start = pos, packet_start(pos, end)
     version = BEGINNINGS.get(data[pos : pos + 7], 0) if end - pos >= 7 else 0
     if version:  # as nearly all begin
