@@ -120,10 +120,10 @@ class Timed(Observed):
         self.keep_alive_s = keep_alive_s
         now = self.last_in = self.last_packet = self.worker.now
         if keep_alive_s:
-            due = now + min(self._patience_s(), 1.5 * keep_alive_s)
-            if now < self._timer[0] <= due:
+            if now < self._timer[0] <= now + keep_alive_s:
                 return  # what waits for the CONNECT comes up in time, and sets itself again
             cancel(self._timer)
+            due = now + min(self._patience_s(), 1.5 * keep_alive_s)
             self._timer = self.worker.timers.at(due, self._check)
         else:
             cancel(self._timer)

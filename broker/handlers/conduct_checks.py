@@ -19,7 +19,7 @@ from broker.session.session import Session
 from broker.session.states import AWAITS_PUBCOMP
 from formats.errors import Rule
 from formats.mqtt import rules
-from formats.mqtt.connect import Connack, Connect
+from formats.mqtt.connect import Connect
 from formats.mqtt.control import Auth, Disconnect
 from formats.mqtt.properties import (
     ASSIGNED_CLIENT_IDENTIFIER,
@@ -31,6 +31,7 @@ from formats.mqtt.properties import (
     SUBSCRIPTION_IDENTIFIER_AVAILABLE,
     TOPIC_ALIAS_MAXIMUM,
     WILDCARD_SUBSCRIPTION_AVAILABLE,
+    Properties,
 )
 from formats.mqtt.publish import Publish
 from formats.mqtt.subscribe import Subscribe, Unsubscribe
@@ -95,20 +96,22 @@ def _saw_text(
             connection.notice(rules.TEXT_DISALLOWED, repr(text), data, pos, end)
 
 
-def greeted(connection: Connection, session: Session, connack: Connack) -> None:
-    """The CONNACK that accepts it leaves."""
+def greeted(
+    connection: Connection, session: Session, present: bool, properties: Properties | None
+) -> None:
+    """The CONNACK that accepts it leaves, with these properties."""
     conduct = connection.conduct
     if conduct is None:
         return
     conduct.record.client_id = connection.client_id[:KEPT_CLIENT_ID]  # perhaps assigned
     shown = facts.CONNECTED
-    properties = connack.properties or {}
-    for identifier, fact in TOLD:
-        if identifier in properties:
-            shown |= fact
+    if properties:
+        for identifier, fact in TOLD:
+            if identifier in properties:
+                shown |= fact
     if not shown & facts.TOPIC_ALIAS_ALLOWED:
         shown |= facts.TOPIC_ALIAS_REFUSED
-    if connack.session_present:
+    if present:
         shown |= facts.RESUMED
         conduct.resumed = True
         conduct.carried = {packet_id: place for place, packet_id in enumerate(session.received)}

@@ -32,19 +32,21 @@ def session_expiry(connection: Connection, connect: Connect) -> float:
 def send_quota(connection: Connection, connect: Connect) -> int:
     """How many PUBLISH packets may await acknowledgement (4.9) [MQTT5-3.3.4-9]
     [MQTT5-4.9.0-1]."""
-    quota: int = (connect.properties or {}).get(RECEIVE_MAXIMUM, 65_535)
-    return min(quota, connection.settings.max_inflight_messages or quota)
+    properties = connect.properties
+    quota: int = properties.get(RECEIVE_MAXIMUM, 65_535) if properties else 65_535
+    maximum = connection.settings.max_inflight_messages
+    return maximum if 0 < maximum < quota else quota
 
 
 def connack_properties(
     connection: Connection, connect: Connect, authenticated: Authenticated | None
 ) -> Properties | None:
     """What a 5.0 client must know (3.2.2.3), and the keep alive put in force for all."""
-    settings = connection.settings
     keep_alive_s = connect.keep_alive_s
     if connect.version != 5:
         connection.watch_keep_alive(keep_alive_s)
         return None
+    settings = connection.settings
     wanted = connect.properties or {}
     properties = dict(settings.announced)
     session = connection.session

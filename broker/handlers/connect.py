@@ -43,6 +43,9 @@ SERVER_BUSY = 0x89
 BAD_AUTHENTICATION_METHOD = 0x8C
 SESSION_TAKEN_OVER = 0x8E
 CONTINUE_AUTHENTICATION = 0x18
+# CONNACK with Success for 3.1 and 3.1.1; 3.1 does not say that a session is present.
+ACCEPTED_3 = encode_connack(Connack(False), 4)
+RESUMED_3_1_1 = encode_connack(Connack(True), 4)
 MAXIMUM_CLIENT_ID_3_1 = 23  # characters (3.1, section 3.1)
 
 
@@ -67,8 +70,8 @@ class ConnectHandler:
         except ProtocolViolation:  # a 5.0 client learns from a CONNACK what is wrong with it
             connection.version = version_of(data, pos, end)
             raise
-        connection.version = connect.version
-        if connect.version == 5 and not data[pos - 1]:  # [MQTT5-1.5.5-1]
+        connection.version = version = connect.version
+        if version == 5 and not data[pos - 1]:  # [MQTT5-1.5.5-1]
             raise ProtocolViolation(rules.VARIABLE_NOT_MINIMAL, "Remaining Length ends with a 0", 1)
         connection.connect = connect
         properties = connect.properties
@@ -96,7 +99,7 @@ class ConnectHandler:
             connection.settings.port,
             identity,
             "",
-            connect.version,
+            version,
         )
         name = properties.get(AUTHENTICATION_METHOD) if properties else None
         if name is None:
@@ -339,33 +342,34 @@ class ConnectHandler:
         """CONNACK, and what is due to the client."""
         connect, worker = connection.connect, connection.worker
         assert connect is not None
+        version = connect.version
         connection.connected = True
         connection.handlers = self.connected if session.rights is None else self.guarded
         # [MQTT5-3.2.0-1] [MQTT3-3.2.0-1] nothing but AUTH was sent before; the next one ends the
         # connection [MQTT5-3.2.0-2]
-        connack = Connack(present, 0, connack_properties(connection, connect, authenticated))
+        properties = connack_properties(connection, connect, authenticated)
         # [MQTT5-3.2.2-2] [MQTT5-3.2.2-3] [MQTT3-3.2.2-1] [MQTT3-3.2.2-2] [MQTT3-3.2.2-3]
-        if connect.version != 5:  # no properties, so no client to which it is too large
-            connection.write(encode_connack(connack, connect.version))
-        elif not connection.send(connack):
+        if version != 5:  # no properties, so no client to which it is too large
+            connection.write(RESUMED_3_1_1 if present and version == 4 else ACCEPTED_3)
+        elif not connection.send(Connack(present, 0, properties)):
             # Nothing may be sent without a CONNACK, and this one is over the Maximum Packet Size.
             session.will = None
             connection.connected = False
             connection.close()
             return
-        greeted(connection, session, connack)
+        greeted(connection, session, present, properties)
         worker.statistics.connections += 1
         connection.connect = connection.method = None
         connection.settle_plain()
         connection.opens_shortcuts = True
         if connection.conduct is None:  # nothing is looked at the long way first
-            plain = PLAIN_5 if connect.version == 5 else PLAIN_3
+            plain = PLAIN_5 if version == 5 else PLAIN_3
             connection.shortcut_qos0 = connection.shortcut_qos1 = connection.shortcut_qos2 = plain
         if connection.settings.connection_messages and log.isEnabledFor(logging.INFO):
             log.info(
                 "%s: connected, MQTT %s, %s, session %s",
                 connection.name,
-                {3: "3.1", 4: "3.1.1", 5: "5.0"}[connect.version],
+                {3: "3.1", 4: "3.1.1", 5: "5.0"}[version],
                 connection.transport_name,
                 "present" if present else "new",
             )

@@ -36,10 +36,11 @@ def connect_over_limits(connection: Connection, connect: Connect) -> tuple[int, 
         words = topic_over(connection, will.topic)
         if words:
             return TOPIC_NAME_INVALID, words
-    for properties in (connect.properties, will.properties if will is not None else None):
-        words = user_properties_over(connection, properties) if properties else ""
-        if words:
-            return QUOTA_EXCEEDED, words
+    if will is not None or connect.properties:
+        for properties in (connect.properties, will.properties if will is not None else None):
+            words = user_properties_over(connection, properties) if properties else ""
+            if words:
+                return QUOTA_EXCEEDED, words
     if len(registry) >= limits.sessions and client_id not in registry:
         words = f"there are {limits.sessions} sessions"
         connection.worker.limited("global_max_clients", f"{connection.address}: {words}")

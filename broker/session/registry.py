@@ -18,6 +18,7 @@ class SessionRegistry:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._limits = limits
+        self._included: Worker | None = None  # the last one; most often it is the next one, too
         self.maximum = 0  # the most there have been at once
 
     def find_or_create(self, client_id: str, worker: Worker) -> tuple[Session, bool]:
@@ -27,7 +28,9 @@ class SessionRegistry:
         [MQTT3-3.1.3-2].
         """
         with self._lock:
-            self._limits.include(worker)
+            if worker is not self._included:
+                self._limits.include(worker)
+                self._included = worker
             sessions = self._sessions
             session = sessions.get(client_id)
             if session is not None:

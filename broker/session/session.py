@@ -112,7 +112,7 @@ class Session(Waiting):
     )
 
     def __init__(self, client_id: str, worker: Worker, limits: QueueLimits) -> None:
-        super().__init__(client_id, worker, limits)
+        Waiting.__init__(self, client_id, worker, limits)  # `super` would be a call more
         self.connection: Link | None = None
         self.version = 0
         self.subscriptions: dict[str, Subscription] = {}
@@ -334,7 +334,8 @@ class Session(Waiting):
         self.next_puback = self.next_pubrec = self.next_pubrel = self.next_pubcomp = 0
         self.expires_at = NEVER  # [MQTT5-4.1.0-1] [MQTT3-4.1.0-2]
         self.will_due = None
-        self.cancel_timers()
+        if self.timers:
+            self.cancel_timers()
 
     def resume(self) -> None:
         """Send again, in the order first sent, what is not acknowledged; then what waits.
