@@ -382,18 +382,20 @@ class Connection(Timed):
         conduct = self.conduct
         if conduct is None:
             return
+        record, now = conduct.record, self.worker.now
         if self.sent_aliases is not None and self.sent_aliases.used:
-            self.witness(facts.RECEIVED_TOPIC_ALIAS, b"", 0, 0)
-        told = conduct.record.facts & facts.DISCONNECTED_BY_SERVER
+            record.witness(facts.RECEIVED_TOPIC_ALIAS, now, b"")
+        told = record.facts & facts.DISCONNECTED_BY_SERVER
         if peer_closed:
             if conduct.left:
-                self.witness(facts.CLOSED_AFTER_OWN_DISCONNECT, b"", 0, 0)
+                record.witness(facts.CLOSED_AFTER_OWN_DISCONNECT, now, b"")
             elif told:
-                self.witness(facts.GOT_SERVER_DISCONNECT_AND_CLOSED, b"", 0, 0)
+                record.witness(facts.GOT_SERVER_DISCONNECT_AND_CLOSED, now, b"")
         elif conduct.left:
             self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_OWN_DISCONNECT))
         elif told and not self.transport.unsent:
             self.broke(ProtocolViolation(rules.NOT_CLOSED_AFTER_DISCONNECT))
-        conduct.record.last_at = self.last_in
-        conduct.record.transports = (self.transport_name,)
-        self.context.ledger.close(conduct.record)
+        record.last_at = self.last_in
+        if not record.transports:  # there was no CONNECT
+            record.transports = (self.transport_name,)
+        self.context.ledger.close(record)

@@ -357,6 +357,8 @@ def _of_filter(topic_filter: str) -> int:
 
 def of_disconnect(disconnect: Disconnect) -> int:
     """What a DISCONNECT shows."""
+    if not disconnect.reason and not disconnect.properties:
+        return DISCONNECT
     facts = _of_answer(DISCONNECT, disconnect.properties)
     if disconnect.reason >= _ERROR:
         facts |= DISCONNECT_ERROR

@@ -74,15 +74,17 @@ def saw_connect(connection: Connection, connect: Connect, data: bytes, pos: int,
     conduct = connection.conduct
     if conduct is None:
         return
+    client_id, user_name, will = connect.client_id, connect.user_name, connect.will
+    transport_name = connection.transport_name
     conduct.asked_old = not connect.clean_start
     record = conduct.record
     record.version = connect.version
-    record.transports = ALONE[connection.transport_name]
-    record.client_id = connect.client_id[:KEPT_CLIENT_ID] or None
-    shown = facts.of_connect(connect) | BY_TRANSPORT[connection.transport_name]
-    connection.witness(shown, data, pos, end)
-    will_topic = connect.will.topic if connect.will is not None else None
-    _saw_text(connection, (connect.client_id, connect.user_name, will_topic), data, pos, end)
+    record.transports = ALONE[transport_name]
+    record.client_id = client_id[:KEPT_CLIENT_ID] or None
+    connection.witness(facts.of_connect(connect) | BY_TRANSPORT[transport_name], data, pos, end)
+    if not client_id.isprintable() or user_name or will is not None:
+        texts = (client_id, user_name, will.topic if will is not None else None)
+        _saw_text(connection, texts, data, pos, end)
     if end < len(data):  # it cannot have waited for the CONNACK
         connection.witness(facts.SENT_BEFORE_CONNACK, data, pos, end)
 
@@ -357,6 +359,8 @@ def saw_disconnect(
     if disconnect.reason == TOPIC_ALIAS_INVALID and connection.sent_aliases is not None:
         connection.notice(rules.TOPIC_ALIAS_NOT_ACCEPTED, "DISCONNECT 0x94", data, pos, end)
     if session is None:
+        return
+    if not (conduct.unreleased or conduct.overtaken or conduct.new_published):
         return
     for packet_id in conduct.unreleased or ():
         if packet_id in session.received:

@@ -14,6 +14,7 @@ from formats.mqtt import rules
 from formats.mqtt.control import (
     PINGRESP_BYTES,
     Auth,
+    Disconnect,
     decode_auth,
     decode_disconnect,
     decode_pingreq,
@@ -28,6 +29,7 @@ from formats.mqtt.reasons import reason_name
 log = logging.getLogger("touchstone")
 
 NORMAL_DISCONNECTION = 0x00
+NORMAL = Disconnect(NORMAL_DISCONNECTION)  # without reason code and properties
 # "Sent by: Server" in table 3-10.
 REASONS_OF_SERVER = frozenset(
     (0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, *range(0x9A, 0xA3)),
@@ -44,14 +46,17 @@ def handle_pingreq(connection: Connection, flags: int, data: bytes, pos: int, en
 
 def handle_disconnect(connection: Connection, flags: int, data: bytes, pos: int, end: int) -> None:
     """The client leaves; only with reason code 0x00 is its will discarded (3.14.4)."""
-    disconnect = decode_disconnect(flags, data, pos, end, connection.version)
-    if disconnect.reason in REASONS_OF_SERVER:
-        raise ProtocolViolation(
-            rules.DISCONNECT_REASON_OF_SERVER, f"reason code 0x{disconnect.reason:02x}"
-        )
-    session = connection.session
+    if pos == end and not flags:
+        disconnect = NORMAL  # as nearly all are
+    else:
+        disconnect = decode_disconnect(flags, data, pos, end, connection.version)
+        if disconnect.reason in REASONS_OF_SERVER:
+            raise ProtocolViolation(
+                rules.DISCONNECT_REASON_OF_SERVER, f"reason code 0x{disconnect.reason:02x}"
+            )
+    session, properties = connection.session, disconnect.properties
     if session is not None:
-        interval = (disconnect.properties or {}).get(SESSION_EXPIRY_INTERVAL)
+        interval = properties.get(SESSION_EXPIRY_INTERVAL) if properties else None
         if interval is not None:
             if interval and not connection.may_prolong:  # [U5-3.14.2.2.2-2] [U5-3.14.2.2.2-3]
                 raise ProtocolViolation(
