@@ -177,17 +177,19 @@ class Record:
 
     def witness(self, facts: int, at: float, packet: bytes) -> None:
         """Facts were seen; `packet` shows them, b"" if it is what the broker did."""
-        new = facts & ~self.facts
-        if not new:
+        before, examples = self.facts, self.examples
+        after = before | facts
+        if after == before:
             return
-        self.facts |= new
-        if packet or not self.examples:
+        self.facts = after
+        new = after ^ before
+        if packet or not examples:
             version = self.version
             document = MQTT_3_1_1 if version in (3, 4) else MQTT_5_0  # a property takes its time
             example = Example(document, new, at, packet[:KEPT_BYTES], len(packet), version)
-            self.examples += (example,)
+            self.examples = (*examples, example) if examples else (example,)
         else:  # what led to it is the packet before
-            self.examples[-1].facts |= new
+            examples[-1].facts |= new
 
     def arrived(self, at: float, data: bytes, size: int, packets: int) -> None:
         """So many whole packets were read and handled; they are data[:size]."""
@@ -304,6 +306,8 @@ class Record:
 class Ledger:
     """The records of all clients.
 
+    `open` takes no lock: what it does is one step, and so is `list` of what it changes.
+
     Args:
         maximum: clients that are kept; connections of further ones are counted only.
     """
@@ -319,8 +323,7 @@ class Ledger:
 
     def open(self, record: Record) -> None:
         """A connection begins."""
-        with self._lock:
-            self._open[record] = None
+        self._open[record] = None
 
     def close(self, record: Record) -> None:
         """It has ended; whoever recorded into it does so no more."""
@@ -338,7 +341,7 @@ class Ledger:
         connections of further ones there were."""
         with self._lock:
             known = [record.copy() for record in self._clients.values()]
-            live = [record.copy() for record in self._open]
+            live = [record.copy() for record in list(self._open)]
             dropped = self.dropped
         clients: dict[str, Record] = {_key(record): record for record in known}
         for record in sorted(live, key=lambda one: one.first_at):

@@ -32,8 +32,9 @@ def session_expiry(connection: Connection, connect: Connect) -> float:
 def send_quota(connection: Connection, connect: Connect) -> int:
     """How many PUBLISH packets may await acknowledgement (4.9) [MQTT5-3.3.4-9]
     [MQTT5-4.9.0-1]."""
-    properties = connect.properties
-    quota: int = properties.get(RECEIVE_MAXIMUM, 65_535) if properties else 65_535
+    quota, properties = 65_535, connect.properties
+    if properties:
+        quota = properties.get(RECEIVE_MAXIMUM, quota)
     maximum = connection.settings.max_inflight_messages
     return maximum if 0 < maximum < quota else quota
 
