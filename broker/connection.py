@@ -343,8 +343,9 @@ class Connection(Timed):
         finally:
             try:
                 self._lose_session()
-                for place in range(len(self.layers) - 1, -1, -1):
-                    self.send_down(self.layers[place].close(), place)
+                if self.layers:
+                    for place in range(len(self.layers) - 1, -1, -1):
+                        self.send_down(self.layers[place].close(), place)
             finally:
                 self.transport.finish()
 
@@ -367,14 +368,17 @@ class Connection(Timed):
         self.ended = self.held = True
         self.watch_no_more()
         self.plain = 0
-        self.out = []
-        self._partial.clear()
+        if self.out:
+            self.out = []
+        if self._partial:
+            self._partial.clear()
         session, self.session = self.session, None
         behind, self.behind_connack = self.behind_connack, None
         if session is not None:
             self.context.lifetime.disconnected(session, self.worker)
-            for message, retain, identifiers in behind or ():
-                session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
+            if behind:
+                for message, retain, identifiers in behind:
+                    session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
 
     def gone(self, peer_closed: bool) -> None:
         """Nothing more will come, or leave; the client has closed the connection, or had the time

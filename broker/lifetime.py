@@ -122,10 +122,10 @@ class Lifetime:
     def disconnected(self, session: Session, worker: Worker) -> None:
         """The session's connection is closed: start what waits for its return."""
         session.detach()  # [MQTT3-4.1.0-1] all else of it stays
-        now = worker.now
         if session.expiry_interval_s <= 0:
             self.end(session, worker)
             return
+        now = worker.now
         if session.expiry_interval_s < NEVER:
             session.expires_at = now + session.expiry_interval_s
         if session.will is not None:
@@ -185,9 +185,9 @@ class Lifetime:
         if session.timers:
             session.cancel_timers()
         self._registry.remove(session)
-        for subscription in session.subscriptions.values():
-            self._router.tree.unsubscribe(subscription)
         if session.subscriptions:
+            for subscription in session.subscriptions.values():
+                self._router.tree.unsubscribe(subscription)
             self._subscribed.remove(session.subscriptions)
         holds = session.queue or session.inflight
         if holds:

@@ -41,7 +41,7 @@ def connect_over_limits(connection: Connection, connect: Connect) -> tuple[int, 
             words = user_properties_over(connection, properties) if properties else ""
             if words:
                 return QUOTA_EXCEEDED, words
-    if len(registry) >= limits.sessions and client_id not in registry:
+    if registry.full(limits.sessions) and client_id not in registry:
         words = f"there are {limits.sessions} sessions"
         connection.worker.limited("global_max_clients", f"{connection.address}: {words}")
         return QUOTA_EXCEEDED, words

@@ -59,6 +59,10 @@ class SessionRegistry:
             if self._sessions.get(session.client_id) is session:
                 del self._sessions[session.client_id]
 
+    def full(self, maximum: int) -> bool:
+        """Whether there are as many as there may be."""
+        return len(self._sessions) >= maximum
+
     def __contains__(self, client_id: str) -> bool:
         return client_id in self._sessions
 
