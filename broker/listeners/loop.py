@@ -33,7 +33,7 @@ class Loop(Worker):
     """A worker that waits for sockets. Linux, macOS and Windows have a selector each.
 
     Attributes:
-        watch:        see `Poller.watch`.
+        watch, closing: see `Poller`.
         draining:     what is closing, and until when; as all may take as long, in the order of
             that. One timer for all of them costs a fifth of one for each.
         buffer, view: what all its sockets are read into. A `recv` of this size would have the
@@ -46,6 +46,7 @@ class Loop(Worker):
         self.view = memoryview(self.buffer)
         self._poller = make_poller()
         self.watch = self._poller.watch
+        self.closing = self._poller.closing
         self._awake, self._alarm = socket.socketpair()
         self._awake.setblocking(False)
         self._alarm.setblocking(False)

@@ -5,6 +5,7 @@ packet that is a fifth of what a round costs, so on Linux epoll is asked directl
 function of ours in between, and what it reports is looked up by whoever asks.
 """
 
+import os
 import select
 import selectors
 import socket
@@ -40,6 +41,9 @@ class Poller(Protocol):
         """Have `ready` called for these events from now on; `before` is what it was, 0 for
         nothing."""
 
+    def closing(self, sock: socket.SocketType) -> None:
+        """Do not watch it any more, as it is closed next."""
+
     def close(self) -> None:
         """Watch nothing any more."""
 
@@ -65,11 +69,18 @@ class SelectorPoller:
             self._selector.register(sock, events)
         self.ready[sock.fileno()] = ready
 
+    def closing(self, sock: socket.SocketType) -> None:
+        self.watch(sock, BOTH, 0, _nothing)
+
     def _select(self, patience_s: float | None) -> list[tuple[int, int]]:
         return [(key.fd, events) for key, events in self._selector.select(patience_s)]
 
     def close(self) -> None:
         self._selector.close()
+
+
+def _nothing(_events: int) -> None:
+    """What is called of a socket that is not watched."""
 
 
 def make_poller() -> Poller:
@@ -88,6 +99,12 @@ if sys.platform == "linux":
         WRITE: select.EPOLLOUT,
         BOTH: select.EPOLLIN | select.EPOLLOUT,
     }
+
+    # epoll forgets by itself what is closed, which saves a system call for each client that goes,
+    # unless another process has it still: it would report that for ever. (What is started with
+    # `subprocess` has none of it.)
+    forks: set[bool] = set()  # empty until the first
+    os.register_at_fork(before=partial(forks.add, True))
 
     class EpollPoller:
         """epoll on Linux."""
@@ -110,6 +127,12 @@ if sys.platform == "linux":
             else:
                 self._epoll.register(descriptor, WANTED[events])
             self.ready[descriptor] = ready
+
+        def closing(self, sock: socket.SocketType) -> None:
+            descriptor = sock.fileno()
+            if forks:
+                self._epoll.unregister(descriptor)
+            del self.ready[descriptor]
 
         def close(self) -> None:
             self._epoll.close()

@@ -234,7 +234,7 @@ class Stream:
         self._closed = True
         loop = self._loop
         if self._interest:
-            loop.watch(self._sock, self._interest, 0, self._ready)
+            loop.closing(self._sock)
             self._interest = 0
         if not self._finishing:
             self._finishing = True

@@ -1,6 +1,8 @@
 """Rounds of a listener's thread: whom a poller names is called, and no alarm is lost."""
 
+import os
 import socket
+import subprocess
 import sys
 import threading
 
@@ -59,6 +61,41 @@ def test_a_peer_that_is_gone_is_something_to_read(poller, pair):
     far.close()
     ((_, events),) = seen(poller)
     assert events & READ
+
+
+def test_what_is_closed_is_not_reported(poller, pair):
+    near, far = pair
+    poller.watch(near, 0, READ, print)
+    far.send(b"x")
+    poller.closing(near)
+    near.close()
+    assert poller.poll(0.0) == []
+    assert not poller.ready
+
+
+AFTER_A_FORK = """
+import os, socket
+from broker.listeners.polling import READ, make_poller
+poller = make_poller()
+near, far = socket.socketpair()
+poller.watch(near, 0, READ, print)
+hear, tell = os.pipe()
+if not (child := os.fork()):
+    os.close(tell)
+    os.read(hear, 1)  # it has `near` until then
+    os._exit(0)
+far.send(b"x")
+poller.closing(near)
+near.close()
+assert poller.poll(0.0) == []
+os.close(tell)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_is_closed_here_is_not_reported_because_a_child_has_it():
+    subprocess.run([sys.executable, "-c", AFTER_A_FORK], check=True, timeout=SOON_S)
 
 
 @pytest.fixture
