@@ -12,7 +12,7 @@ the client does may be about an earlier connection, it has the benefit of the do
 import re
 from collections.abc import Iterable
 
-from broker.conduct import REMEMBERED, Conduct, first_byte
+from broker.conduct import REMEMBERED, Conduct
 from broker.connection import Connection
 from broker.output import PLAIN_3, PLAIN_5
 from broker.session.session import Session
@@ -82,7 +82,7 @@ def saw_connect(connection: Connection, connect: Connect, data: bytes, pos: int,
     record.transports = ALONE[transport_name]
     record.client_id = client_id[:KEPT_CLIENT_ID] or None
     shown = facts.of_connect(connect) | BY_TRANSPORT[transport_name]
-    record.witness(shown, connection.worker.now, data[first_byte(data, pos, end) : end])
+    record.witness(shown, connection.worker.now, data[:end])  # it is the first packet
     if not client_id.isprintable() or user_name or will is not None:
         texts = (client_id, user_name, will.topic if will is not None else None)
         _saw_text(connection, texts, data, pos, end)

@@ -170,14 +170,20 @@ class ConnectHandler:
 
     def _admit(self, connection: Connection, authenticated: Authenticated | None) -> None:
         """Ask access control, then for the session."""
-        client, access = connection.client, connection.settings.access
+        client, connect = connection.client, connection.connect
+        access = connection.settings.access
         assert client is not None
+        assert connect is not None
         if authenticated is not None:
             client.authenticated_by = connection.authentication_method
             if authenticated.user_name is not None:
                 client.user_name = authenticated.user_name
                 client.proven = True
         reason = access.connect(client)
+        if reason == SUCCESS and connect.will is None:  # nothing is left for `_decided`
+            client.password = None
+            self._claim(connection, authenticated)
+            return
         if reason != PENDING:
             self._decided(connection, client, authenticated, reason)
             return
