@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formats.errors import ProtocolViolation
+from formats.mqtt import connect as connecting
 from formats.mqtt.acks import Puback, Pubcomp, Pubrec, Pubrel
 from formats.mqtt.codec import decode, encode
 from formats.mqtt.connect import Connack, Connect, Will
@@ -209,3 +210,33 @@ def test_packet_with_bytes_changed_is_a_packet_or_a_violation(case, draw):
         return
     for packet in packets:  # what was accepted can be written, and means the same again
         assert decode_all([encode(packet, version)], version) == [packet]
+
+
+def outcome(decode_one, *arguments):
+    try:
+        return decode_one(*arguments)
+    except ProtocolViolation as violation:
+        return violation.rule, violation.seen, violation.offset
+
+
+@settings(EXAMPLES, max_examples=600)
+@given(
+    st.sampled_from([4, 5]),
+    st.sampled_from([0, 2, 1, 6]),
+    st.booleans(),
+    st.one_of(st.binary(max_size=4), st.text("a\0é", max_size=3).map(str.encode)),
+    st.lists(st.tuples(st.integers(0, 16), st.integers(0, 255)), max_size=1),
+    st.sampled_from([0, -1, 1]),
+)
+def test_a_plain_connect_is_decoded_as_any_other(
+    version, connect_flags, odd, client_id, changes, more
+):
+    body = bytearray(b"\0\4MQTT" + bytes((version, connect_flags, 0, 60)))
+    if odd == (version == 4):  # no properties where there have to be some, or the other way
+        body.append(0)
+    body += len(client_id).to_bytes(2, "big") + client_id
+    for place, value in changes:
+        body[place % len(body)] = value
+    end = 2 + len(body) + min(more, 0)
+    arguments = 0, b"\x10\x00" + body + bytes(max(more, 0)), 2, end
+    assert outcome(connecting.decode_connect, *arguments) == outcome(connecting._decode, *arguments)

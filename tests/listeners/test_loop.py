@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from broker.clock import Clock
-from broker.listeners.loop import Loop
+from broker.listeners.loop import DRAIN_S, Loop
 from broker.listeners.polling import READ, WRITE, SelectorPoller, make_poller
 
 SOON_S = 10.0
@@ -96,6 +96,60 @@ os.waitpid(child, 0)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_what_is_closed_here_is_not_reported_because_a_child_has_it():
     subprocess.run([sys.executable, "-c", AFTER_A_FORK], check=True, timeout=SOON_S)
+
+
+class Closing:
+    def __init__(self, loop):
+        self._loop = loop
+        self.closed = False
+
+    def close(self):
+        self.closed = True
+        self._loop.draining.pop(self, None)
+
+
+class Failing(Closing):
+    def close(self):
+        super().close()
+        raise ValueError
+
+
+@pytest.fixture
+def still():
+    """A loop that does not run, at 0 seconds."""
+    loop = Loop("test", Clock())
+    loop.now = 0.0
+    yield loop
+    loop.close()
+
+
+def test_each_that_drains_is_closed_in_its_time(still):
+    first, gone, last = [Closing(still) for _ in range(3)]
+    still.drain(first)
+    still.now = 1.0
+    still.drain(gone)
+    still.drain(last)
+    gone.close()
+    still.timers.run(DRAIN_S)
+    assert (first.closed, last.closed) == (True, False)
+    still.timers.run(DRAIN_S + 1.0)
+    assert last.closed
+    assert not still.draining
+    still.now = 20.0
+    later = Closing(still)
+    still.drain(later)
+    still.timers.run(20.0 + DRAIN_S)
+    assert later.closed
+
+
+def test_one_that_cannot_be_closed_does_not_keep_the_others(still):
+    failing, other = Failing(still), Closing(still)
+    still.drain(failing)
+    still.drain(other)
+    with pytest.raises(ValueError):
+        still.timers.run(DRAIN_S)
+    still.timers.run(DRAIN_S)
+    assert other.closed
 
 
 @pytest.fixture
