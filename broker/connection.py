@@ -103,10 +103,9 @@ class Connection(Timed):
         self.authentication_method = ""  # of the CONNECT
         self.session: Session | None = None
         self.maximum_in = settings.maximum_packet_size
-        self.may_prolong = False
+        self.may_prolong = self.opens_shortcuts = False
         self.received_aliases: ReceivedAliases | None = None
         self.unanswered = self.open_subscribes = 0
-        self.opens_shortcuts = False
         self.shortcut_qos0 = self.shortcut_qos1 = self.shortcut_qos2 = 0
         self._skipped = self._skipped_size = 0
         if self.conduct is not None:
@@ -370,15 +369,13 @@ class Connection(Timed):
         self.plain = 0
         if self.out:
             self.out = []
-        if self._partial:
-            self._partial.clear()
+        self._partial.clear()
         session, self.session = self.session, None
         behind, self.behind_connack = self.behind_connack, None
         if session is not None:
             self.context.lifetime.disconnected(session, self.worker)
-            if behind:
-                for message, retain, identifiers in behind:
-                    session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
+            for message, retain, identifiers in behind or ():
+                session.deliver(message, 0, retain, identifiers)  # which may queue QoS 0
 
     def gone(self, peer_closed: bool) -> None:
         """Nothing more will come, or leave; the client has closed the connection, or had the time
