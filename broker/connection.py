@@ -48,8 +48,7 @@ class Connection(Timed):
     Attributes:
         handlers:    what each packet type means now; replaced as the state changes.
         session:     the session it has opened; None before, and when it has lost it.
-        opens_shortcuts: whether a plain PUBLISH may take the short way in, once one has come the
-                     long way.
+        opens_shortcuts: a plain PUBLISH may take the short way, once one has come the long way.
         shortcut_qos0, shortcut_qos1, shortcut_qos2: PLAIN_3 or PLAIN_5 where it may now, or 0.
         unanswered:  QoS 2 PUBLISH packets that are not completed yet, and what is pledged for those
                      that are; with `open_ids`, what counts for the Receive Maximum (3.3.4).
@@ -105,9 +104,8 @@ class Connection(Timed):
         self.maximum_in = settings.maximum_packet_size
         self.may_prolong = self.opens_shortcuts = False
         self.received_aliases: ReceivedAliases | None = None
-        self.unanswered = self.open_subscribes = 0
+        self.unanswered = self.open_subscribes = self._skipped = self._skipped_size = 0
         self.shortcut_qos0 = self.shortcut_qos1 = self.shortcut_qos2 = 0
-        self._skipped = self._skipped_size = 0
         if self.conduct is not None:
             context.ledger.open(self.conduct.record)
         self._partial = bytearray()  # what has come in how many pieces ever costs no more
