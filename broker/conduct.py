@@ -15,7 +15,7 @@ from broker.output import Output
 from formats.errors import ProtocolViolation, Rule
 from formats.mqtt import rules
 from formats.mqtt.stream import read_remaining_length
-from oracle import facts
+from oracle.facts import RECEIVED_QOS_0
 from oracle.ledger import KEPT_BYTES, KEPT_CHUNK, Record
 
 log = logging.getLogger("touchstone")
@@ -208,18 +208,24 @@ class Observed(Output):
                 mqtt,
             )
 
-    def sending(self, parts: list[bytes], size: int, count: int) -> None:
+    def sending(self, data: bytes, count: int) -> None:
         """A flush: so many packets leave."""
         conduct = self.conduct
         if conduct is not None:
             record = conduct.record
-            data = parts[0]
-            if len(data) < KEPT_CHUNK and len(parts) > 1:
-                data = b"".join([part[:KEPT_CHUNK] for part in parts])
-            record.left(self.worker.now, data, size, count)
+            record.left(self.worker.now, data, len(data), count)
             # The first of the packets will do.
-            if data[0] == PUBLISH_QOS_0 and not record.facts & facts.RECEIVED_QOS_0:
-                self.witness(facts.RECEIVED_QOS_0, b"", 0, 0)
+            if data[0] == PUBLISH_QOS_0 and not record.facts & RECEIVED_QOS_0:
+                self.witness(RECEIVED_QOS_0, b"", 0, 0)
+
+    def sending_parts(self, parts: list[bytes], size: int) -> None:
+        """The same in several pieces, a packet each."""
+        conduct = self.conduct
+        if conduct is not None:
+            begin = b"".join([part[:KEPT_CHUNK] for part in parts])
+            conduct.record.left(self.worker.now, begin, size, len(parts))
+            if begin[0] == PUBLISH_QOS_0:
+                self.witness(RECEIVED_QOS_0, b"", 0, 0)
 
 
 def size_of(data: bytes, start: int, stop: int) -> int:

@@ -255,7 +255,7 @@ class Output(DurableOutput):
             return
         statistics = self.worker.statistics
         statistics.messages_sent += count
-        self.sending([data], len(data), count)
+        self.sending(data, count)
         if self.layers:
             self.send_down(data, len(self.layers))
             return
@@ -271,13 +271,16 @@ class Output(DurableOutput):
         statistics = self.worker.statistics
         statistics.messages_sent += len(parts)
         statistics.bytes_sent += size
-        self.sending(parts, size, len(parts))
+        self.sending_parts(parts, size)
         self.transport.send_parts(parts, size)
         if self.transport.unsent:
             self._not_all_taken(size)
 
-    def sending(self, parts: list[bytes], size: int, count: int) -> None:
+    def sending(self, data: bytes, count: int) -> None:
         """So many packets leave."""
+
+    def sending_parts(self, parts: list[bytes], size: int) -> None:
+        """Each of these leaves."""
 
     def settle_plain(self) -> None:
         """Work out `plain` from what it depends on."""

@@ -59,8 +59,12 @@ class TracedConnection(Connection):
             self._open().received(data)
         super().received(data)
 
-    def sending(self, parts: list[bytes], size: int, count: int) -> None:
-        super().sending(parts, size, count)
+    def sending(self, data: bytes, count: int) -> None:
+        super().sending(data, count)
+        self._open().sent([data])
+
+    def sending_parts(self, parts: list[bytes], size: int) -> None:
+        super().sending_parts(parts, size)
         self._open().sent([b"".join(parts)])
 
     def gone(self, peer_closed: bool) -> None:

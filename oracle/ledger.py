@@ -200,7 +200,8 @@ class Record:
             history = self.history
             if len(history) == HISTORY_LENGTH:
                 del history[: HISTORY_LENGTH // 2]
-            history += (at, RECEIVED, data[: min(size, KEPT_CHUNK)], size)
+            chunk = data[:KEPT_CHUNK] if size >= KEPT_CHUNK else data[:size]
+            history += (at, RECEIVED, chunk, size)
 
     def left(self, at: float, data: bytes, size: int, packets: int) -> None:
         """So many packets were sent at once, so many bytes; `data` is how they begin, KEPT_CHUNK
