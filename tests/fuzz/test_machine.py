@@ -7,4 +7,4 @@ from tests.fuzz.machine import Machine
 
 
 def test_clients_and_strangers():
-    run_state_machine_as_test(Machine, settings=examples(25, stateful_step_count=40))
+    run_state_machine_as_test(Machine, settings=examples(15, stateful_step_count=40))
