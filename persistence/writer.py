@@ -50,7 +50,8 @@ class Writer:
                     wait.
         pack_ratio: pack when the storage has grown to so many times what it was after the last
                     pack; 0 is never.
-        now:        a clock in seconds.
+        now:        a clock in seconds, which ends gathering; without one it ends when nothing
+                    more comes.
 
     Attributes:
         failing: whether the last commit failed; any thread may look.

@@ -150,10 +150,9 @@ class Loop(Worker):
                 del self.draining[closing]
                 closing.close()
         finally:
-            for due in self.draining.values():
+            if self.draining:
                 self._drains = True
-                self.timers.at(due, self._drained)
-                break
+                self.timers.at(next(iter(self.draining.values())), self._drained)
 
     def stop(self) -> None:
         """Let `run` return after this round. From the loop's own thread."""
